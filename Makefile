@@ -1,0 +1,48 @@
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+READY := $(VENV)/.ready
+JOBS ?= 20000
+SEED ?= 7
+
+.PHONY: run demo test lint format docs bench faults lock clean help
+.DEFAULT_GOAL := help
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
+
+$(READY): requirements.txt requirements-dev.txt local/setup
+	@./local/setup $(VENV)
+
+run: $(READY)  ## the whole loop on this machine, left running until Ctrl-C
+	@$(PYTHON) -m local.stack
+
+demo: $(READY)  ## publish 200 jobs through a stack of its own, print what became of each, check that it adds up
+	@$(PYTHON) -m local.demo
+
+test: $(READY)  ## all tests
+	@$(PYTHON) -m pytest
+
+lint: $(READY)  ## ruff and mypy
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy shared functions local ops bench docs
+
+format: $(READY)  ## rewrite the code as lint wants it
+	@$(PYTHON) -m ruff check --fix .
+	@$(PYTHON) -m ruff format .
+
+docs: $(READY)  ## write docs/jobs.md and docs/schemas anew from the types
+	@$(PYTHON) -m docs.generate
+
+bench: $(READY)  ## speed and memory beside two peers, measured in one run
+	@$(PYTHON) -m bench
+
+faults: $(READY)  ## the fault-injection run: JOBS=20000 SEED=7
+	@$(PYTHON) -m tests.faults --jobs $(JOBS) --seed $(SEED)
+
+lock: $(READY)  ## pin requirements.in and requirements-dev.in anew
+	@$(VENV)/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.13 --no-emit-index-url --no-header requirements.in -o requirements.txt
+	@$(VENV)/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.13 --no-emit-index-url --no-header requirements-dev.in -o requirements-dev.txt
+
+clean:  ## remove what make made
+	@rm -rf $(VENV) .local .tools build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,86 @@
+"""The one description of topics, lanes, limits and function sizes, read by the code, the local stack and Terraform.
+
+``topology.json`` holds the values. A kind with topic ``T`` has the topics ``T``, ``T-retry`` and ``T-dead-letter``, and
+one subscription per topic, named like the topic it reads. ``T`` forwards to ``T-retry`` when its attempts are spent,
+``T-retry`` to ``T-dead-letter``; the first two push to the function, the last is pulled by the operator.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+LaneName = Literal["main", "retry"]
+
+
+class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What Customer.io accepts from one workspace: requests per seconds."""
+
+    requests: int
+    per_seconds: int
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.per_seconds
+
+
+class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Retry behaviour of one push subscription.
+
+    Pub/Sub takes backoffs of 0 to 600 s, 5 to 100 attempts and ack deadlines of 10 to 600 s.
+    """
+
+    minimum_backoff_seconds: int
+    maximum_backoff_seconds: int
+    max_delivery_attempts: int
+    ack_deadline_seconds: int
+
+
+class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One kind of message: its topic, the function that takes it, its lanes."""
+
+    topic: str
+    function: str
+    rate: str | None
+    ordered: bool
+    lanes: dict[LaneName, Lane]
+
+    @property
+    def retry_topic(self) -> str:
+        return f"{self.topic}-retry"
+
+    @property
+    def dead_letter_topic(self) -> str:
+        return f"{self.topic}-dead-letter"
+
+
+class DeadLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long a dead letter waits for an operator: Pub/Sub's maximum is 31 days."""
+
+    retention_days: int
+
+
+class Function(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Size of one Cloud Function. ``timeout_seconds`` stays below the ack deadline of what it is pushed."""
+
+    trigger: Literal["push", "https"]
+    concurrency: int
+    max_instances: int
+    memory: str
+    timeout_seconds: int
+
+
+class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of ``topology.json``."""
+
+    rates: dict[str, Rate]
+    jobs: dict[str, Kind]
+    dead_letter: DeadLetter
+    functions: dict[str, Function]
+
+
+@cache
+def topology() -> Topology:
+    """Read ``topology.json`` once."""
+    return msgspec.json.decode(Path(__file__).with_name("topology.json").read_bytes(), type=Topology)
