@@ -1,0 +1,57 @@
+"""Publishing a job that cannot succeed to its dead-letter topic, with the reason as attributes."""
+
+from typing import Protocol
+
+from shared.outcome import Failed
+from shared.pubsub.attributes import cut
+from shared.pubsub.envelope import Delivery
+from shared.pubsub.topic import Topic
+
+# Where Pub/Sub forwarded the message from is of no use to the operator, and would mislead a second forward.
+_FORWARDING = "CloudPubSubDeadLetter"
+
+
+class DeadLetters(Protocol):
+    """Where failed jobs go."""
+
+    async def put(self, delivery: Delivery, failure: Failed) -> None:
+        """Keep the job with its reason.
+
+        Raises:
+            PublishError: it could not be kept; the job must not be acknowledged.
+        """
+
+
+class DeadLetterTopic:
+    """Dead letters as Pub/Sub messages: the job's data as it was, its attributes, and ours beside them.
+
+    ``job_id`` is always set, so a job that is replayed keeps the key under which it was tried before.
+    """
+
+    def __init__(self, topic: Topic, function: str) -> None:
+        self._topic = topic
+        self._function = function
+
+    async def put(self, delivery: Delivery, failure: Failed) -> None:
+        await self._topic.publish(delivery.data, dead_letter_attributes(self._function, delivery, failure))
+
+
+def dead_letter_attributes(function: str, delivery: Delivery, failure: Failed) -> dict[str, str]:
+    """Attributes of a dead letter: ours first, so that they survive where the publisher's own are too many."""
+    ours = {
+        "job_id": delivery.key,
+        "reason": failure.reason,
+        "class": failure.error_class,
+        "status": "" if failure.status is None else str(failure.status),
+        "field": failure.field,
+        "message": failure.message,
+        "function": function,
+        "attempt": "" if delivery.attempt is None else str(delivery.attempt),
+        "lane": delivery.lane,
+        "first_publish_time": delivery.first_published_at.isoformat(),
+        "ordering_key": delivery.ordering_key,
+    }
+    theirs = {key: value for key, value in delivery.attributes.items() if not key.startswith(_FORWARDING)}
+    return {key: cut(value) for key, value in ours.items() if value} | {
+        k: v for k, v in theirs.items() if k not in ours
+    }

@@ -1,0 +1,91 @@
+"""What a function does with a push: read the envelope, let the handler settle the job, answer by its outcome."""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+
+from shared.outcome import Failed, Later, Outcome
+from shared.pubsub.answer import answer
+from shared.pubsub.dead_letters import DeadLetters
+from shared.pubsub.envelope import Delivery, NotAnEnvelopeError, read_push
+from shared.pubsub.expiry import expired
+from shared.pubsub.topic import PublishError
+from shared.telemetry import JobLine, Telemetry
+from shared.topology import Kind
+
+Handle = Callable[[Delivery], Awaitable[Outcome]]
+
+
+class PushEndpoint:
+    """Takes pushes of one kind of job. Holds no state between them but what ``handle`` keeps.
+
+    Args:
+        kind: the topology's entry, for the number of attempts in its lanes.
+        handle: settles one job; what it raises is a fault of ours and answered with 500.
+        dead_letters: where a failed job goes before its push is acknowledged.
+        telemetry: gets one line per push.
+    """
+
+    def __init__(self, kind: Kind, handle: Handle, dead_letters: DeadLetters, telemetry: Telemetry) -> None:
+        self._kind = kind
+        self._handle = handle
+        self._dead_letters = dead_letters
+        self._telemetry = telemetry
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one push: 204, 429, 503, 400 for what is no push, 500 for a fault of ours."""
+        started = time.perf_counter()
+        try:
+            delivery = read_push(await request.body())
+        except NotAnEnvelopeError as error:
+            self._telemetry.refused(400, str(error))
+            return PlainTextResponse(str(error), status_code=400)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        try:
+            outcome = await self._settle(delivery)
+        except Exception as error:  # noqa: BLE001 - the job stays with Pub/Sub, and the error's text out of the log
+            self._telemetry.fault(error)
+            return Response(status_code=500)
+        response = answer(outcome)
+        self._telemetry.job(
+            JobLine(
+                outcome=outcome,
+                job_id=delivery.key,
+                lane=delivery.lane,
+                attempt=delivery.attempt,
+                answer=response.status_code,
+                seconds=time.perf_counter() - started,
+            ),
+            request.headers,
+        )
+        return response
+
+    async def _settle(self, delivery: Delivery) -> Outcome:
+        outcome = expired(delivery, datetime.now(UTC)) or await self._handle(delivery)
+        if isinstance(outcome, Later) and self._is_last_attempt(delivery):
+            # Pub/Sub would forward it now, without saying why it failed.
+            outcome = _attempts_spent(outcome)
+        if isinstance(outcome, Failed):
+            try:
+                await self._dead_letters.put(delivery, outcome)
+            except PublishError as error:
+                return Later(status=503, reason="dead_letter_topic", message=str(error), person=outcome.person)
+        return outcome
+
+    def _is_last_attempt(self, delivery: Delivery) -> bool:
+        spent = self._kind.lanes["retry"].max_delivery_attempts
+        return delivery.lane == "retry" and delivery.attempt is not None and delivery.attempt >= spent
+
+
+def _attempts_spent(outcome: Later) -> Failed:
+    return Failed(
+        error_class="attempts_spent",
+        reason=outcome.reason,
+        status=outcome.upstream_status,
+        message=outcome.message,
+        person=outcome.person,
+    )

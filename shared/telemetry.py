@@ -1,0 +1,187 @@
+"""One JSON line per job on standard output, as Cloud Logging reads it; never a payload, an email address or a key.
+
+Special fields: https://cloud.google.com/logging/docs/structured-logging#structured_logging_special_fields. Log-based
+metrics and alerts in Terraform count these lines by ``kind``, ``outcome`` and ``reason``.
+"""
+
+import hashlib
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from shared.outcome import Done, Failed, Later, Outcome
+
+Severity = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+class JobLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known about one push when it is answered."""
+
+    outcome: Outcome
+    job_id: str
+    lane: str
+    attempt: int | None
+    answer: int
+    seconds: float
+
+
+class _Line(msgspec.Struct, omit_defaults=True, kw_only=True):
+    severity: Severity
+    message: str
+    function: str
+    kind: str = ""
+    outcome: str = ""
+    reason: str = ""
+    class_: str = msgspec.field(default="", name="class")
+    status: int | None = None
+    answer: int | None = None
+    lane: str = ""
+    attempt: int | None = None
+    latency_ms: float | None = None
+    person: str = ""
+    job_id: str = ""
+    frames: list[str] = []
+    trace: str = msgspec.field(default="", name="logging.googleapis.com/trace")
+
+
+class Telemetry:
+    """Writes the lines of one function.
+
+    Args:
+        function: its name.
+        kind: the kind of job it takes, empty for the webhook.
+        project: Google Cloud project, for the trace's full name and as the key of the person's hash.
+    """
+
+    def __init__(self, function: str, kind: str, project: str) -> None:
+        self._function = function
+        self._kind = kind
+        self._project = project
+        self._hash_key = project.encode()[:64]
+        self._said: set[str] = set()
+        self._last_refusal = 0.0
+
+    def job(self, line: JobLine, headers: Mapping[str, str]) -> None:
+        """Write the line of one settled push; a hold is CRITICAL once per instance and reason: it pages once."""
+        outcome = line.outcome
+        severity, word, reason, error_class, status, message = _described(outcome)
+        if isinstance(outcome, Later) and outcome.hold and self._first(outcome.reason):
+            severity = "CRITICAL"
+        elif isinstance(outcome, Done):
+            self._said.clear()
+        self._write(
+            _Line(
+                severity=severity,
+                message=message,
+                function=self._function,
+                kind=self._kind,
+                outcome=word,
+                reason=reason,
+                class_=error_class,
+                status=status,
+                answer=line.answer,
+                lane=line.lane,
+                attempt=line.attempt,
+                latency_ms=round(line.seconds * 1000, 1),
+                person=self.hashed(outcome.person) if outcome.person else "",
+                job_id=loggable_key(line.job_id),
+                trace=self._trace(headers),
+            )
+        )
+
+    def event(
+        self, severity: Severity, outcome: str, message: str, *, status: int | None = None, reason: str = ""
+    ) -> None:
+        """Write a line that is about no job: what a webhook was answered, a start, a refresh."""
+        self._write(
+            _Line(
+                severity=severity,
+                message=message,
+                function=self._function,
+                kind=self._kind,
+                outcome=outcome,
+                reason=reason,
+                status=status,
+            )
+        )
+
+    def refused(self, status: int, message: str) -> None:
+        """Write that a caller was turned away: one line a second at the most, whatever it sends."""
+        now = time.monotonic()
+        if now - self._last_refusal >= 1.0 or self._last_refusal == 0.0:
+            self._last_refusal = now
+            self.event("WARNING", "refused", message, status=status)
+
+    def fault(self, error: BaseException) -> None:
+        """Write a fault of ours: its type and where it was raised, not its text, which may quote a payload."""
+        frames = [
+            f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-8:]
+        ]
+        self._write(
+            _Line(
+                severity="ERROR",
+                message=f"fault in {self._function}: {type(error).__name__}",
+                function=self._function,
+                kind=self._kind,
+                outcome="fault",
+                reason=type(error).__name__,
+                frames=frames,
+            )
+        )
+
+    def hashed(self, person: str) -> str:
+        """Short keyed hash of a person's key: it can be followed through one project's logs, and no further."""
+        return hashlib.blake2b(person.encode(), digest_size=8, key=self._hash_key).hexdigest()
+
+    def _first(self, reason: str) -> bool:
+        fresh = reason not in self._said
+        self._said.add(reason)
+        return fresh
+
+    def _trace(self, headers: Mapping[str, str]) -> str:
+        if traceparent := headers.get("traceparent"):
+            trace = traceparent.split("-")[1] if traceparent.count("-") == 3 else ""  # version-trace-parent-flags
+        else:
+            trace = headers.get("x-cloud-trace-context", "").partition("/")[0]
+        return f"projects/{self._project}/traces/{trace}" if trace.isalnum() else ""
+
+    def _write(self, line: _Line) -> None:
+        # One write per line: lines of concurrent processes on one pipe do not mix below 4 KB.
+        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+        sys.stdout.flush()
+
+
+def loggable_key(key: str) -> str:
+    """A job key for a log: as it is when it cannot hold anything personal (a ULID, UUID or hash), otherwise hashed.
+
+    A foreign ``job_id`` may be an email address or an order of somebody's.
+    """
+    plain = len(key) <= 64 and key.replace("-", "").isalnum() and key.isascii()
+    return key if plain else "hashed-" + hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def _described(outcome: Outcome) -> tuple[Severity, str, str, str, int | None, str]:
+    match outcome:
+        case Done():
+            return "INFO", "applied" if outcome.how == "applied" else outcome.how, "", "", None, outcome.how
+        case Failed():
+            word = "expired" if outcome.error_class == "expired" else "dead_lettered"
+            field = f"{outcome.field}: " if outcome.field else ""
+            return "ERROR", word, outcome.reason, outcome.error_class, outcome.status, f"{field}{outcome.message}"
+        case Later():
+            return (
+                "WARNING",
+                "retry_later",
+                outcome.reason,
+                "",
+                outcome.upstream_status,
+                outcome.message or outcome.reason,
+            )
+        case _:
+            msg = f"not an outcome: {type(outcome).__name__}"
+            raise TypeError(msg)

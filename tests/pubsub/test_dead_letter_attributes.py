@@ -1,0 +1,57 @@
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.outcome import Failed
+from shared.pubsub.attributes import MAXIMUM_ATTRIBUTES, MAXIMUM_KEY_BYTES, MAXIMUM_VALUE_BYTES, publishable
+from shared.pubsub.dead_letters import dead_letter_attributes
+from shared.pubsub.envelope import Delivery
+
+FAILURE = Failed(error_class="rejected", reason="invalid", status=207, field="attributes.plan", message="m" * 3000)
+
+
+def delivery(attributes: dict[str, str]) -> Delivery:
+    return Delivery(
+        key="the-key",
+        data=b"{}",
+        attributes=attributes,
+        first_published_at=datetime(2026, 5, 1, tzinfo=UTC),
+        lane="retry",
+        attempt=4,
+        ordering_key="id:1",
+    )
+
+
+def test_a_dead_letter_says_what_where_and_when() -> None:
+    attributes = dead_letter_attributes("identify", delivery({"channel": "sms"}), FAILURE)
+    assert attributes == {
+        "job_id": "the-key",
+        "reason": "invalid",
+        "class": "rejected",
+        "status": "207",
+        "field": "attributes.plan",
+        "message": "m" * 1024,
+        "function": "identify",
+        "attempt": "4",
+        "lane": "retry",
+        "first_publish_time": "2026-05-01T00:00:00+00:00",
+        "ordering_key": "id:1",
+        "channel": "sms",
+    }
+
+
+def test_where_pubsub_forwarded_it_from_is_left_out() -> None:
+    attributes = dead_letter_attributes("identify", delivery({"CloudPubSubDeadLetterSourceSubscription": "s"}), FAILURE)
+    assert not [name for name in attributes if name.startswith("CloudPubSub")]
+
+
+@given(st.dictionaries(st.text(max_size=300), st.text(max_size=1200), max_size=120))
+def test_whatever_the_publisher_set_pubsub_accepts_the_dead_letter(theirs: dict[str, str]) -> None:
+    attributes = publishable(dead_letter_attributes("identify", delivery(theirs), FAILURE))
+    assert len(attributes) <= MAXIMUM_ATTRIBUTES
+    assert all(0 < len(key.encode()) <= MAXIMUM_KEY_BYTES for key in attributes)
+    assert all(len(value.encode()) <= MAXIMUM_VALUE_BYTES for value in attributes.values())
+    assert attributes["reason"] == "invalid"
+    assert attributes["job_id"] == "the-key"
+    assert not {"topic", "data", "ordering_key", "retry", "timeout"} & attributes.keys()

@@ -1,0 +1,42 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.pubsub.envelope import Delivery
+from shared.pubsub.expiry import expired
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def delivery(expires_at: str | None) -> Delivery:
+    attributes = {} if expires_at is None else {"expires_at": expires_at}
+    return Delivery("k", b"{}", attributes, NOW, "main", 1, "")
+
+
+@pytest.mark.parametrize("text", [None, "1777636801", "2026-05-01T12:00:01Z", "2026-05-01T14:00:01+02:00"])
+def test_in_time(text: str | None) -> None:
+    assert expired(delivery(text), NOW) is None
+
+
+@pytest.mark.parametrize("text", ["1777636790", "2026-05-01T11:59:50+00:00", "0"])
+def test_too_late(text: str) -> None:
+    failure = expired(delivery(text), NOW)
+    assert failure is not None
+    assert failure.error_class == "expired"
+
+
+@given(st.text() | st.from_regex(r"\d+", fullmatch=True))
+def test_what_cannot_be_read_is_refused_and_not_quoted(text: str) -> None:
+    failure = expired(delivery(text), NOW)
+    if failure is not None and failure.error_class == "invalid_job":
+        assert failure.field == "expires_at"
+        assert failure.message == "the attribute must be unix seconds, or ISO 8601 with an offset"
+
+
+@pytest.mark.parametrize("text", ["", "tomorrow", "2026-05-01T12:00:01", "1777636801.5", "9" * 40, "²"])
+def test_what_is_no_instant_is_an_invalid_job(text: str) -> None:
+    failure = expired(delivery(text), NOW)
+    assert failure is not None
+    assert failure.error_class == "invalid_job"
