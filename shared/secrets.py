@@ -1,0 +1,141 @@
+"""Secrets by name: from Secret Manager in the cloud, from environment variables on one machine.
+
+Values are kept for minutes and read anew at once when one was refused, so a rotation needs no redeploy.
+https://cloud.google.com/secret-manager/docs/reference/rpc
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from shared.settings import required
+
+if TYPE_CHECKING:
+    from google.cloud.secretmanager import SecretManagerServiceClient
+
+_KEPT_SECONDS = 300.0
+_CALL_SECONDS = 5.0
+# A refused key is refused many times a second under load; Secret Manager is asked this often at the most.
+_REFRESH_SECONDS = 5.0
+# A rotation leaves two versions enabled for a while; more than a few is a mistake, and each costs a call.
+_VERSIONS = 5
+
+
+class SecretUnavailableError(Exception):
+    """Secret Manager did not give the secret. Holds its name, not its value."""
+
+
+class Secret(Protocol):
+    """One secret and its enabled versions."""
+
+    async def values(self) -> tuple[str, ...]:
+        """Values of the enabled versions, newest first; at least one.
+
+        Raises:
+            SecretUnavailableError: there is none, or Secret Manager did not answer.
+        """
+
+    async def refresh(self) -> None:
+        """Forget what is kept, unless it was read seconds ago: the next ``values`` reads anew."""
+
+
+def secret(environment: Mapping[str, str], name: str) -> Secret:
+    """The secret that ``NAME`` holds (values separated by commas) or that ``NAME_SECRET`` names in Secret Manager.
+
+    Raises:
+        SettingsError: neither variable is set.
+    """
+    if value := environment.get(name):
+        return EnvironmentSecret(value)
+    hint = f"projects/PROJECT/secrets/SECRET, or set {name} to the value itself on one machine"
+    return SecretManagerSecret(required(environment, f"{name}_SECRET", hint))
+
+
+class EnvironmentSecret:
+    """A secret given as text: fixed for the life of the process."""
+
+    def __init__(self, text: str) -> None:
+        self._values = tuple(part.strip() for part in text.split(",") if part.strip())
+
+    async def values(self) -> tuple[str, ...]:
+        return self._values
+
+    async def refresh(self) -> None:
+        return None
+
+
+class SecretManagerSecret:
+    """A secret in Secret Manager, read by the official client in a thread.
+
+    Args:
+        name: ``projects/P/secrets/S``.
+        client: makes the client; given by tests.
+        now: a monotonic clock in seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        client: "Callable[[], SecretManagerServiceClient] | None" = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = name
+        self._new_client = client or _new_client
+        self._now = now
+        self._client: SecretManagerServiceClient | None = None
+        self._kept: tuple[str, ...] = ()
+        self._kept_until = 0.0
+        self._read_at = -_REFRESH_SECONDS
+        self._reading = asyncio.Lock()
+
+    async def values(self) -> tuple[str, ...]:
+        if self._now() < self._kept_until:
+            return self._kept
+        async with self._reading:  # one reader for all that wait
+            if self._now() >= self._kept_until:
+                await self._read()
+        return self._kept
+
+    async def refresh(self) -> None:
+        if self._now() - self._read_at >= _REFRESH_SECONDS:
+            self._kept_until = 0.0
+
+    async def _read(self) -> None:
+        self._read_at = self._now()
+        try:
+            values = await asyncio.to_thread(self._enabled_versions)
+        except Exception as error:  # noqa: BLE001 - the client raises many kinds; each means the same here
+            if self._kept:  # the last known values beat none
+                self._kept_until = self._read_at + _REFRESH_SECONDS
+                return
+            msg = f"{self._name}: {type(error).__name__}"
+            raise SecretUnavailableError(msg) from None
+        if not values:
+            msg = f"{self._name}: has no enabled version; add one with `gcloud secrets versions add`"
+            raise SecretUnavailableError(msg)
+        self._kept = values
+        self._kept_until = self._now() + _KEPT_SECONDS
+
+    def _enabled_versions(self) -> tuple[str, ...]:
+        if self._client is None:
+            self._client = self._new_client()
+        listed = self._client.list_secret_versions(
+            request={"parent": self._name, "filter": "state:ENABLED", "page_size": _VERSIONS}, timeout=_CALL_SECONDS
+        )
+        names = [version.name for version, _ in zip(listed, range(_VERSIONS), strict=False)]
+        return tuple(
+            self._client.access_secret_version(request={"name": name}, timeout=_CALL_SECONDS)
+            .payload.data.decode()
+            .strip()
+            for name in names
+        )
+
+
+def _new_client() -> "SecretManagerServiceClient":
+    # Imported here, in the reading thread: a function on one machine never needs it, and in the cloud it need not
+    # delay the start.
+    from google.cloud.secretmanager import SecretManagerServiceClient  # noqa: PLC0415
+
+    return SecretManagerServiceClient()
