@@ -1,0 +1,45 @@
+"""The messages of each topic: their forms, and the checks before anything is sent. No I/O.
+
+A message's data is Customer.io's own request body, so its documentation is theirs:
+https://docs.customer.io/integrations/api/.
+"""
+
+import msgspec
+
+from shared.jobs.broadcasts import Broadcast, BroadcastTrigger, parse_broadcast
+from shared.jobs.errors import InvalidJob
+from shared.jobs.ids import is_ulid, job_ulid, new_ulid
+from shared.jobs.operation import TrackOperation
+from shared.jobs.people import IDENTIFY_FORMS, parse_identify
+from shared.jobs.sends import CHANNELS, SEND_FORMS, Channel, SendRequest, parse_send
+from shared.jobs.tracking import TRACK_FORMS, parse_track
+from shared.jobs.users import DeletedUser, User, UserDeleted, UserRecord, parse_sync
+
+# Forms of each topic's messages, from which schemas and documentation are generated.
+SCHEMAS: dict[str, list[type[msgspec.Struct]]] = {
+    "identify": list(dict.fromkeys(IDENTIFY_FORMS.values())),
+    "track": list(TRACK_FORMS.values()),
+    "send": list(SEND_FORMS.values()),
+    "broadcast": [Broadcast],
+    "sync": [User, DeletedUser],
+}
+
+__all__ = [
+    "CHANNELS",
+    "SCHEMAS",
+    "BroadcastTrigger",
+    "Channel",
+    "InvalidJob",
+    "SendRequest",
+    "TrackOperation",
+    "UserDeleted",
+    "UserRecord",
+    "is_ulid",
+    "job_ulid",
+    "new_ulid",
+    "parse_broadcast",
+    "parse_identify",
+    "parse_send",
+    "parse_sync",
+    "parse_track",
+]

@@ -1,0 +1,140 @@
+"""What every kind of job checks: that it is JSON of the documented form, and the published limits.
+
+The body that is sent is the one that came, with defaults added: fields that we do not know pass through, because
+Customer.io adds some.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from shared.jobs import limits
+from shared.jobs.errors import InvalidJob
+
+Body = dict[str, Any]
+
+_decode = msgspec.json.Decoder().decode
+_PATH = re.compile(r"^(?P<problem>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_VALUE = re.compile(r"Invalid enum value .*", re.DOTALL)
+
+
+def read_object(data: bytes) -> Body:
+    """The JSON object in ``data``.
+
+    Raises:
+        InvalidJob: it is none.
+    """
+    try:
+        body = _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # The parser's text may quote the body.
+        raise InvalidJob("body", "must be JSON in UTF-8, without NaN or Infinity") from None
+    if not isinstance(body, dict):
+        raise InvalidJob("body", f"must be a JSON object, not {_kind(body)}")
+    return body
+
+
+def check_form[T](body: object, form: type[T]) -> T:
+    """``body`` as ``form``: types, required fields, nesting. Unknown fields are let through.
+
+    Raises:
+        InvalidJob: it does not fit.
+    """
+    try:
+        return msgspec.convert(body, form)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error)) from None
+    except RecursionError:
+        raise InvalidJob("body", "is nested too deeply") from None
+
+
+def check_identifiers(
+    identifiers: Mapping[str, Any], names: Iterable[str], field: str = "identifiers"
+) -> tuple[str, str]:
+    """The one identifier's name and value, as text; numbers are written as text, as Customer.io stores them.
+
+    Raises:
+        InvalidJob: none, several, empty or too long.
+    """
+    given = [(name, identifiers[name]) for name in names if identifiers.get(name) is not None]
+    if len(given) != 1:
+        listed = ", ".join(names)
+        problem = f"must have exactly one of {listed}; it has {len(given)}"
+        raise InvalidJob(field, problem)
+    name, value = given[0]
+    text = value if isinstance(value, str) else str(value)
+    check_id(text, f"{field}.{name}")
+    if name == "email" and "@" not in text:
+        raise InvalidJob(f"{field}.email", "must be an email address")
+    return name, text
+
+
+def check_id(text: str, field: str) -> None:
+    if not text.strip():
+        raise InvalidJob(field, "must not be empty")
+    check_bytes(text, limits.ID_BYTES, field)
+
+
+def check_bytes(text: str, limit: int, field: str) -> None:
+    # A character is one to four bytes: most texts need not be encoded to be counted.
+    if len(text) * 4 > limit and (size := len(text.encode())) > limit:
+        raise InvalidJob(field, f"must be at most {limit} bytes; it has {size}")
+
+
+def check_attributes(attributes: Mapping[str, Any], field: str = "attributes") -> None:
+    """Limits of the attributes of a person or an object."""
+    if len(attributes) > limits.ATTRIBUTES:
+        raise InvalidJob(field, f"must be at most {limits.ATTRIBUTES} attributes; it has {len(attributes)}")
+    for name, value in attributes.items():
+        if len(name) * 4 > limits.ATTRIBUTE_NAME_BYTES and len(name.encode()) > limits.ATTRIBUTE_NAME_BYTES:
+            problem = f"has a name of {len(name.encode())} bytes; a name has at most {limits.ATTRIBUTE_NAME_BYTES}"
+            raise InvalidJob(field, problem)
+        if isinstance(value, str):
+            check_bytes(value, limits.ATTRIBUTE_VALUE_BYTES, f"{field}.{name}")
+
+
+def check_timestamp(value: Any, field: str = "timestamp") -> None:
+    """Unix seconds: Customer.io silently takes anything else for now."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidJob(field, f"must be unix seconds as a whole number, not {_kind(value)}")
+    if value >= limits.LATEST_TIMESTAMP:
+        raise InvalidJob(field, "must be unix seconds; this looks like milliseconds")
+    if value <= limits.EARLIEST_TIMESTAMP:
+        raise InvalidJob(field, f"must be unix seconds after {limits.EARLIEST_TIMESTAMP}")
+
+
+def check_size(data: bytes, body: Body) -> None:
+    """The size of one Track item, which is ``body`` as it will be sent."""
+    # What is added to a body is far below 1 KB, and encoding it anew never makes it longer otherwise.
+    if len(data) > limits.ITEM_BYTES - 1024 and (size := len(msgspec.json.encode(body))) > limits.ITEM_BYTES:
+        raise InvalidJob("body", f"must be at most {limits.ITEM_BYTES} bytes; it has {size}")
+
+
+def _explained(text: str) -> InvalidJob:
+    match = _PATH.match(text)
+    problem, path = (match["problem"], match["path"] or "") if match else ("does not have the documented form", "")
+    if missing := _MISSING.fullmatch(problem):
+        return InvalidJob(f"{path}.{missing[1]}".lstrip("."), "is required")
+    problem = _VALUE.sub("is not one of the documented values", problem).replace("`", "")
+    return InvalidJob(path or "body", problem[:1].lower() + problem[1:])
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case str():
+            return "a string"
+        case int() | float():
+            return "a number"
+        case list():
+            return "an array"
+        case _:
+            return "an object"

@@ -1,0 +1,24 @@
+"""Customer.io's published limits. Sizes are bytes of UTF-8.
+
+Source, where no other is named: https://docs.customer.io/integrations/api/track/, "Limits" and the schemas of each
+call.
+"""
+
+ID_BYTES = 150
+ATTRIBUTE_NAME_BYTES = 150
+# Of people and objects. The attributes of events have no limit but the item's.
+ATTRIBUTE_VALUE_BYTES = 1000
+ATTRIBUTES = 300
+EVENT_NAME_BYTES = 100
+# "32kb" may be 32,000 or 32,768 bytes. Only what is too large either way is refused here; Customer.io judges the rest.
+ITEM_BYTES = 32 * 1024
+
+# Seconds between 2001 and 5138. Milliseconds lie above; customerio-ruby takes the same range.
+EARLIEST_TIMESTAMP = 999_999_999
+LATEST_TIMESTAMP = 100_000_000_000
+
+# https://docs.customer.io/integrations/api/app/#operation/sendEmail
+EMAIL_RECIPIENTS = 15
+ATTACHMENT_BYTES = 2 * 1024 * 1024
+# https://docs.customer.io/integrations/api/app/#operation/triggerBroadcast
+BROADCAST_RECIPIENTS = 10_000
