@@ -1,0 +1,72 @@
+"""The webhook's signing keys: kept, and read again when a signature does not verify, within limits.
+
+Whether a signature verifies is decided by whoever calls, so an unauthenticated caller decides when keys are looked for:
+that costs Secret Manager one read in some seconds and no more, whatever is sent.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from shared.secrets import Secret, SecretUnavailableError
+
+# A key that was withdrawn is refused after this long; a new one is accepted at once, by ``newest``.
+_KEPT_SECONDS = 60.0
+_BETWEEN_READS_SECONDS = 5.0
+
+
+class SigningKeys:
+    """Every enabled version of the secret.
+
+    Args:
+        secret: where they are.
+        now: a monotonic clock in seconds.
+    """
+
+    def __init__(self, secret: Secret, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._secret = secret
+        self._now = now
+        self._keys: tuple[str, ...] = ()
+        self._read_at = float("-inf")
+        self._reading: asyncio.Task[None] | None = None
+
+    async def kept(self) -> tuple[str, ...]:
+        """The keys as they are known; old ones are read again in the background.
+
+        Raises:
+            SecretUnavailableError: none were ever read.
+        """
+        if not self._keys:
+            return await self.newest()
+        if self._now() - self._read_at >= _KEPT_SECONDS:
+            self._read_soon()
+        return self._keys
+
+    async def newest(self) -> tuple[str, ...]:
+        """The keys after reading them anew, or as they are where that was done within 5 s.
+
+        Raises:
+            SecretUnavailableError: none were ever read.
+        """
+        if self._now() - self._read_at >= _BETWEEN_READS_SECONDS:
+            self._read_soon()
+        if self._reading is not None:
+            await asyncio.shield(self._reading)
+        if not self._keys:
+            msg = "the signing key was not read yet"
+            raise SecretUnavailableError(msg)
+        return self._keys
+
+    def _read_soon(self) -> None:
+        if self._reading is None:
+            self._read_at = self._now()
+            self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            await self._secret.refresh()
+            self._keys = await self._secret.values()
+        except SecretUnavailableError:
+            pass  # the known keys stay; with none known, each caller is told
+        finally:
+            self._reading = None
