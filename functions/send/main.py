@@ -1,0 +1,16 @@
+"""Transactional messages: jobs of the send topic, sent through Customer.io's App API."""
+
+import os
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.handlers.send import endpoint
+
+answer = endpoint(os.environ)
+
+
+@functions_framework.aio.http
+async def send(request: Request) -> Response:
+    return await answer(request)

@@ -1,0 +1,16 @@
+"""Events: jobs of the track topic, applied through Customer.io's Track API."""
+
+import os
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.handlers.track import endpoint
+
+answer = endpoint(os.environ)
+
+
+@functions_framework.aio.http
+async def track(request: Request) -> Response:
+    return await answer(request)

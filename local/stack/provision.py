@@ -1,0 +1,71 @@
+"""Topics and subscriptions of ``topology.json``, made with the official clients: what Terraform makes in the cloud."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from google.api_core.exceptions import AlreadyExists
+from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+from google.cloud.pubsub_v1.types import DeadLetterPolicy, ExpirationPolicy, PushConfig, RetryPolicy, Subscription
+
+from shared.topology import Kind, Lane, topology
+
+
+def provision(project: str, endpoints: Mapping[str, str], *, backoff_scale: float = 1.0) -> None:
+    """Make what is not there yet.
+
+    Args:
+        project: Google Cloud project.
+        endpoints: push endpoint by function name.
+        backoff_scale: divides the retry policies' backoffs, for an emulator that has no time scale of its own.
+    """
+    with PublisherClient() as publisher, SubscriberClient() as subscriber:
+        for kind in topology().jobs.values():
+            for topic in (kind.topic, kind.retry_topic, kind.dead_letter_topic):
+                _unless_there(publisher.create_topic, {"name": f"projects/{project}/topics/{topic}"})
+            for subscription in _subscriptions(kind, project, endpoints[kind.function], backoff_scale):
+                _unless_there(subscriber.create_subscription, subscription)
+
+
+def _subscriptions(kind: Kind, project: str, endpoint: str, backoff_scale: float) -> list[Subscription]:
+    hops = {"main": (kind.topic, kind.retry_topic), "retry": (kind.retry_topic, kind.dead_letter_topic)}
+    pushed = [
+        _pushed(kind, kind.lanes[lane], project, here, there, endpoint, backoff_scale)
+        for lane, (here, there) in hops.items()
+        if lane in kind.lanes
+    ]
+    kept = Subscription(
+        name=f"projects/{project}/subscriptions/{kind.dead_letter_topic}",
+        topic=f"projects/{project}/topics/{kind.dead_letter_topic}",
+        ack_deadline_seconds=60,
+        message_retention_duration=timedelta(days=topology().dead_letter.retention_days),
+        expiration_policy=ExpirationPolicy(),  # never, however long nobody looks
+    )
+    return [*pushed, kept]
+
+
+def _pushed(
+    kind: Kind, lane: Lane, project: str, topic: str, next_topic: str, endpoint: str, backoff_scale: float
+) -> Subscription:
+    return Subscription(
+        name=f"projects/{project}/subscriptions/{topic}",
+        topic=f"projects/{project}/topics/{topic}",
+        push_config=PushConfig(push_endpoint=endpoint),
+        ack_deadline_seconds=lane.ack_deadline_seconds,
+        enable_message_ordering=kind.ordered,
+        expiration_policy=ExpirationPolicy(),
+        retry_policy=RetryPolicy(
+            minimum_backoff=timedelta(seconds=lane.minimum_backoff_seconds / backoff_scale),
+            maximum_backoff=timedelta(seconds=lane.maximum_backoff_seconds / backoff_scale),
+        ),
+        dead_letter_policy=DeadLetterPolicy(
+            dead_letter_topic=f"projects/{project}/topics/{next_topic}",
+            max_delivery_attempts=lane.max_delivery_attempts,
+        ),
+    )
+
+
+def _unless_there(create: object, request: object) -> None:
+    try:
+        create(request=request, timeout=30)  # type: ignore[operator]
+    except AlreadyExists:
+        return

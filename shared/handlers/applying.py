@@ -1,0 +1,42 @@
+"""Applying one Track operation and saying what became of it: shared by the functions that use the Track API."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from shared.customerio.errors import CustomerIOError
+from shared.customerio.http import BasicCredentials, Connection
+from shared.customerio.track import TrackAPI
+from shared.handlers.outcomes import outcome_of
+from shared.jobs import TrackOperation
+from shared.outcome import Done, Outcome
+from shared.secrets import secret
+from shared.settings import customerio_settings
+
+# A batch is answered in well under a second; three requests of this length still end before the ack deadline.
+_TIMEOUT_SECONDS = 10.0
+
+
+async def apply(track: TrackAPI, operation: TrackOperation, data: bytes) -> Outcome:
+    """Apply ``operation``, which came as ``data``."""
+    try:
+        await track.apply(
+            msgspec.json.encode(operation.body), keys=(operation.person, *operation.others), alone=operation.ordered
+        )
+    except CustomerIOError as error:
+        return outcome_of(error, person=operation.person, data=data)
+    return Done(person=operation.person)
+
+
+def track_api(environment: Mapping[str, str]) -> TrackAPI:
+    """The Track API as the environment describes it.
+
+    Raises:
+        SettingsError: a variable is missing or wrong.
+    """
+    settings = customerio_settings(environment)
+    credentials = BasicCredentials(
+        secret(environment, "CUSTOMERIO_SITE_ID"), secret(environment, "CUSTOMERIO_TRACK_API_KEY")
+    )
+    connection = Connection(settings.track_url, credentials, timeout=_TIMEOUT_SECONDS)
+    return TrackAPI(connection, requests_per_second=settings.requests_per_second)

@@ -1,0 +1,24 @@
+"""Wiring a handler to the pushes of its kind: topology, dead-letter topic and telemetry, all from the environment."""
+
+from collections.abc import Mapping
+
+from shared.pubsub.dead_letters import DeadLetterTopic
+from shared.pubsub.endpoint import Handle, PushEndpoint
+from shared.pubsub.topic import Topic
+from shared.settings import job_settings
+from shared.telemetry import Telemetry
+from shared.topology import topology
+
+_DEAD_LETTER_SECONDS = 10.0
+
+
+def push_endpoint(kind_name: str, handle: Handle, environment: Mapping[str, str]) -> PushEndpoint:
+    """The endpoint of the function that takes ``kind_name``.
+
+    Raises:
+        SettingsError: a variable is missing.
+    """
+    settings = job_settings(environment)
+    kind = topology().jobs[kind_name]
+    dead_letters = DeadLetterTopic(Topic(settings.dead_letter_topic, timeout=_DEAD_LETTER_SECONDS), kind.function)
+    return PushEndpoint(kind, handle, dead_letters, Telemetry(kind.function, kind_name, settings.project))

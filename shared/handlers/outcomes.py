@@ -1,0 +1,38 @@
+"""What an error means for a job: the one table that joins Customer.io's errors to Pub/Sub's outcomes."""
+
+from shared.customerio.errors import ConfigurationError, CustomerIOError, RateLimitedError, RejectedError
+from shared.handlers.redaction import redacted
+from shared.jobs import InvalidJob
+from shared.outcome import Failed, Later, Outcome
+
+
+def invalid(error: InvalidJob) -> Failed:
+    """A body that our checks refused."""
+    return Failed(error_class="invalid_job", reason="invalid", field=error.field, message=error.problem)
+
+
+def outcome_of(error: CustomerIOError, *, person: str, data: bytes) -> Outcome:
+    """Failed for what can never succeed, later for the rest; what Customer.io said is freed of the job's own values."""
+    match error:
+        case RejectedError():
+            return Failed(
+                error_class="rejected",
+                reason=error.reason,
+                status=error.status,
+                field=error.field,
+                message=redacted(error.message, data),
+                person=person,
+            )
+        case RateLimitedError():
+            return Later(
+                status=429, reason=error.reason, upstream_status=error.status, message=error.message, person=person
+            )
+        case _:
+            return Later(
+                status=503,
+                reason=error.reason,
+                upstream_status=error.status,
+                message=error.message,
+                hold=isinstance(error, ConfigurationError),
+                person=person,
+            )

@@ -1,0 +1,38 @@
+"""send: transactional messages, one App API call per job, once."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from shared.customerio.app import AppAPI
+from shared.handlers.endpoints import push_endpoint
+from shared.handlers.once import LEDGER_HINT, Once, app_api
+from shared.handlers.outcomes import invalid
+from shared.jobs import InvalidJob, parse_send
+from shared.ledger import open_ledger
+from shared.outcome import Outcome
+from shared.pubsub.endpoint import PushEndpoint
+from shared.pubsub.envelope import Delivery
+from shared.settings import required
+
+
+class Send:
+    """Settles send jobs."""
+
+    def __init__(self, app: AppAPI, once: Once) -> None:
+        self._app = app
+        self._once = once
+
+    async def __call__(self, delivery: Delivery) -> Outcome:
+        try:
+            request = parse_send(delivery.data, delivery.attributes.get("channel", "email"))
+        except InvalidJob as error:
+            return invalid(error)
+        body = msgspec.json.encode(request.body)
+        return await self._once(delivery, request.person, lambda: self._app.send(request.channel, body))
+
+
+def endpoint(environment: Mapping[str, str]) -> PushEndpoint:
+    """The function as its environment describes it; a missing variable raises ``SettingsError``."""
+    ledger = open_ledger(required(environment, "LEDGER", LEDGER_HINT))
+    return push_endpoint("send", Send(app_api(environment), Once(ledger, "send")), environment)

@@ -1,0 +1,87 @@
+"""sync: the application's own users, brought to Customer.io as they are.
+
+What was last applied of each user is remembered, so that an unchanged record costs no call and only those are
+unsuppressed whom this function suppressed: somebody suppressed for another reason stays so.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from shared.customerio.track import TrackAPI
+from shared.handlers.applying import apply, track_api
+from shared.handlers.endpoints import push_endpoint
+from shared.handlers.once import LEDGER_HINT
+from shared.handlers.outcomes import invalid
+from shared.jobs import InvalidJob, TrackOperation, UserDeleted, UserRecord, parse_sync
+from shared.ledger import LedgerError, ProfileStates, open_ledger
+from shared.outcome import Done, Later, Outcome
+from shared.pubsub.endpoint import PushEndpoint
+from shared.pubsub.envelope import Delivery
+from shared.settings import required
+
+_SUPPRESSED = "suppressed"
+_DELETED = "deleted"
+
+
+class Sync:
+    """Settles sync jobs."""
+
+    def __init__(self, track: TrackAPI, states: ProfileStates) -> None:
+        self._track = track
+        self._states = states
+
+    async def __call__(self, delivery: Delivery) -> Outcome:
+        try:
+            user = parse_sync(delivery.data)
+        except InvalidJob as error:
+            return invalid(error)
+        try:
+            return await self._bring(user, delivery.data)
+        except LedgerError as error:
+            return Later(status=503, reason="ledger_unavailable", message=str(error), person=user.person)
+
+    async def _bring(self, user: UserRecord | UserDeleted, data: bytes) -> Outcome:
+        """Apply what leads from the last known state to the wanted one; each step can be repeated."""
+        known, wanted = await self._states.state(user.person), _wanted(user)
+        if known == wanted:
+            return Done(how="unchanged", person=user.person)
+        for operation in _steps(user, known):
+            outcome = await apply(self._track, operation, data)
+            if not isinstance(outcome, Done):
+                return outcome
+        await self._states.remember(user.person, wanted)
+        return Done(person=user.person)
+
+
+def _wanted(user: UserRecord | UserDeleted) -> str:
+    if isinstance(user, UserDeleted):
+        return _DELETED
+    if user.wants_nothing:
+        return _SUPPRESSED
+    return hashlib.sha256(msgspec.json.encode(user.attributes, order="deterministic")).hexdigest()
+
+
+def _steps(user: UserRecord | UserDeleted, known: str | None) -> list[TrackOperation]:
+    match user:
+        case UserDeleted():
+            # In this order: suppressing keeps a late identify from bringing back whom deleting removes.
+            return [_operation(user, "suppress"), _operation(user, "delete")]
+        case UserRecord(wants_nothing=True):
+            return [_operation(user, "suppress")]
+        case UserRecord():
+            identify = _operation(user, "identify", attributes=user.attributes)
+            return [_operation(user, "unsuppress"), identify] if known == _SUPPRESSED else [identify]
+
+
+def _operation(user: UserRecord | UserDeleted, action: str, **fields: Any) -> TrackOperation:
+    body = {"type": "person", "action": action, "identifiers": {"id": user.id}, **fields}
+    return TrackOperation(user.person, body, action, ordered=True)
+
+
+def endpoint(environment: Mapping[str, str]) -> PushEndpoint:
+    """The function as its environment describes it; a missing variable raises ``SettingsError``."""
+    states = open_ledger(required(environment, "LEDGER", LEDGER_HINT))
+    return push_endpoint("sync", Sync(track_api(environment), states), environment)
