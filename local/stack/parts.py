@@ -12,6 +12,8 @@ from local.stack.process import Part
 from shared.topology import topology
 
 ROOT = Path(__file__).resolve().parents[2]
+# 130 MB of extensions, the same for every stack.
+DUCKDB_HOME = ROOT / ".local" / "duckdb"
 
 # What the simulator accepts, unless the environment has others.
 _CREDENTIALS = {
@@ -22,6 +24,7 @@ _CREDENTIALS = {
     "CUSTOMERIO_WEBHOOK_SIGNING_KEY": "local-webhook-signing-key",
 }
 _DATASET = "customerio"
+_WEBHOOK_WAIT_SECONDS = 15
 _PROJECT = "customerio-local"
 
 
@@ -95,15 +98,14 @@ def _plan_bigquery(made: Plan, given: Mapping[str, str], port: int, grpc_port: i
         made.notes["bigquery"] = f"{host} (BIGQUERY_EMULATOR_HOST was set)"
         return
     made.environment["BIGQUERY_EMULATOR_HOST"] = f"http://{HOST}:{port}"
-    home = directory / "bigquery"
     command = bigquery.command(
         port=port,
         grpc_port=grpc_port,
         project=made.environment["GOOGLE_CLOUD_PROJECT"],
         dataset=made.environment["BIGQUERY_DATASET"],
-        data=home / "data",
+        data=directory / "bigquery",
     )
-    made.services.append(Part("bigquery", command, port, bigquery.environment(home)))
+    made.services.append(Part("bigquery", command, port, bigquery.environment(DUCKDB_HOME)))
 
 
 def _plan_customerio(made: Plan, given: Mapping[str, str], track_port: int, app_port: int) -> None:
@@ -118,6 +120,8 @@ def _plan_customerio(made: Plan, given: Mapping[str, str], track_port: int, app_
     made.environment.setdefault("CUSTOMERIO_TRACK_URL", f"http://{HOST}:{track_port}")
     made.environment.setdefault("CUSTOMERIO_APP_URL", f"http://{HOST}:{app_port}")
     arguments = ["--host", HOST, "--track-port", str(track_port), "--app-port", str(app_port)]
+    # Customer.io waits an hour after most failures; here somebody is watching.
+    arguments += ["--webhook-hour-seconds", str(_WEBHOOK_WAIT_SECONDS)]
     part = _module("customer.io", "local.simulator", arguments, track_port, made.environment)
     made.services.append(part)
 

@@ -1,16 +1,17 @@
 """All parts together: started in the order in which they need each other, watched, stopped in the opposite one."""
 
 import asyncio
+import fcntl
 import os
 import shlex
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from local import bigquery
-from local.stack.parts import Plan, plan
+from local.stack.parts import DUCKDB_HOME, Plan, plan
 from local.stack.ports import HOST
 from local.stack.process import PartFailedError, Running
 from local.stack.provision import provision
@@ -43,6 +44,7 @@ class Stack:
         self._watchers: list[asyncio.Task[None]] = []
         self._plan: Plan | None = None
         self._failed: asyncio.Future[None] | None = None
+        self._lock: IO[str] | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -69,6 +71,7 @@ class Stack:
     async def __aenter__(self) -> Self:
         self._failed = asyncio.get_running_loop().create_future()
         (self.directory / "logs").mkdir(parents=True, exist_ok=True)
+        self._lock_directory()
         for old in (self.directory / "logs").glob("*.log"):
             old.unlink()
         self._plan = plan(self._given, self.directory, self._time_scale)
@@ -86,8 +89,17 @@ class Stack:
     ) -> None:
         await self._stop()
 
+    def _lock_directory(self) -> None:
+        """Two stacks in one folder would take each other's files. The lock goes with the process, however it ends."""
+        self._lock = (self.directory / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = f"a stack is already running in {self.directory}: use it, or stop it first"
+            raise StackError(msg) from None
+
     async def _start(self, made: Plan) -> None:
-        await asyncio.to_thread(bigquery.prepare, self.directory / "bigquery")
+        await asyncio.to_thread(bigquery.prepare, DUCKDB_HOME)
         for name, note in made.notes.items():
             self._say(f"{name:<12} {note}")
         parts = [*made.services, *made.functions]
@@ -151,3 +163,5 @@ class Stack:
         )
         await asyncio.gather(*(running.stop() for running in functions))
         await asyncio.gather(*(running.stop() for running in self._running.values()))
+        if self._lock is not None:
+            self._lock.close()
