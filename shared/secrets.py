@@ -7,6 +7,7 @@ https://cloud.google.com/secret-manager/docs/reference/rpc
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from shared.settings import required
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from google.cloud.secretmanager import SecretManagerServiceClient
 
 _KEPT_SECONDS = 300.0
-_CALL_SECONDS = 5.0
+# All calls of one read.
+_READ_SECONDS = 5.0
 # A refused key is refused many times a second under load; Secret Manager is asked this often at the most.
 _REFRESH_SECONDS = 5.0
 # A rotation leaves two versions enabled for a while; more than a few is a mistake, and each costs a call.
@@ -86,50 +88,51 @@ class SecretManagerSecret:
         self._now = now
         self._client: SecretManagerServiceClient | None = None
         self._kept: tuple[str, ...] = ()
-        self._kept_until = 0.0
+        self._problem = "was not read yet"
+        self._known_until = 0.0
         self._read_at = -_REFRESH_SECONDS
         self._reading = asyncio.Lock()
 
     async def values(self) -> tuple[str, ...]:
-        if self._now() < self._kept_until:
-            return self._kept
-        async with self._reading:  # one reader for all that wait
-            if self._now() >= self._kept_until:
-                await self._read()
+        if self._now() >= self._known_until:
+            async with self._reading:  # one reader for all that wait, and they share what it finds, a failure too
+                if self._now() >= self._known_until:
+                    await self._read()
+        if not self._kept:
+            msg = f"{self._name}: {self._problem}"
+            raise SecretUnavailableError(msg)
         return self._kept
 
     async def refresh(self) -> None:
         if self._now() - self._read_at >= _REFRESH_SECONDS:
-            self._kept_until = 0.0
+            self._known_until = 0.0
 
     async def _read(self) -> None:
-        self._read_at = self._now()
+        kept_seconds = _KEPT_SECONDS
         try:
-            values = await asyncio.to_thread(self._enabled_versions)
+            self._kept = await asyncio.to_thread(self._enabled_versions)
+            self._problem = "has no enabled version; add one with `gcloud secrets versions add`"
         except Exception as error:  # noqa: BLE001 - the client raises many kinds; each means the same here
-            if self._kept:  # the last known values beat none
-                self._kept_until = self._read_at + _REFRESH_SECONDS
-                return
-            msg = f"{self._name}: {type(error).__name__}"
-            raise SecretUnavailableError(msg) from None
-        if not values:
-            msg = f"{self._name}: has no enabled version; add one with `gcloud secrets versions add`"
-            raise SecretUnavailableError(msg)
-        self._kept = values
-        self._kept_until = self._now() + _KEPT_SECONDS
+            # The last known values beat none.
+            self._problem = type(error).__name__
+            kept_seconds = _REFRESH_SECONDS
+        self._read_at = self._now()
+        self._known_until = self._read_at + (kept_seconds if self._kept else _REFRESH_SECONDS)
 
     def _enabled_versions(self) -> tuple[str, ...]:
         if self._client is None:
             self._client = self._new_client()
-        listed = self._client.list_secret_versions(
-            request={"parent": self._name, "filter": "state:ENABLED", "page_size": _VERSIONS}, timeout=_CALL_SECONDS
-        )
-        names = [version.name for version, _ in zip(listed, range(_VERSIONS), strict=False)]
+        ends_at = time.monotonic() + _READ_SECONDS
+        request = {"parent": self._name, "filter": "state:ENABLED", "page_size": _VERSIONS}
+        listed = self._client.list_secret_versions(request=request, timeout=_READ_SECONDS)
         return tuple(
-            self._client.access_secret_version(request={"name": name}, timeout=_CALL_SECONDS)
+            # Without the client's own retry, which goes on for a minute: longer than a push may take.
+            self._client.access_secret_version(
+                request={"name": version.name}, timeout=max(0.1, ends_at - time.monotonic()), retry=None
+            )
             .payload.data.decode()
             .strip()
-            for name in names
+            for version in islice(listed, _VERSIONS)
         )
 
 

@@ -35,7 +35,7 @@ class Clock:
 class DueQueue[T]:
     """Items that become due at a time of their own, behind one timer however many they are.
 
-    An item cannot be taken out: the receiver recognises one that no longer matters.
+    A single item cannot be taken out: the receiver recognises one that no longer matters.
 
     Args:
         due: called with every item that is due, soonest first.
@@ -52,6 +52,14 @@ class DueQueue[T]:
         heapq.heappush(self._heap, (at, next(self._tie_break), item))
         if self._timer is None or at < self._timer.when():
             self._arm()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def keep(self, wanted: Callable[[T], bool]) -> None:
+        """Forget every item that is not ``wanted``. Looks at all of them."""
+        self._heap = [entry for entry in self._heap if wanted(entry[2])]
+        heapq.heapify(self._heap)
 
     def clear(self) -> None:
         self._heap.clear()

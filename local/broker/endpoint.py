@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 type Answered = Callable[[int | None], None]
 """Told once how a request ended: the status, or None for no connection, a timeout, or anything that is not HTTP."""
 
-_IDLE_SECONDS = 4.0
-"""An idle connection is not used after this: uvicorn closes it at 5 s, and a request sent into that is lost."""
+_IDLE_SECONDS = 1.5
+"""An idle connection is not used after this: gunicorn closes it at 2 s, uvicorn at 5; a request sent then is lost."""
 
 _MAX_HEAD_BYTES = 65_536
 _MAX_BODY_BYTES = 65_536

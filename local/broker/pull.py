@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import grpc
 
 from local.broker import validation
-from local.broker.errors import Refused, invalid, not_found
+from local.broker.errors import Refused, invalid
 from local.broker.queues import Delivery, LeaseHolder
 from local.broker.subscription import Subscription
 from local.broker.wire import Pb, ReceivedMessage, StreamingPullResponse
@@ -181,8 +181,8 @@ def _check_ack_ids(subscription: Subscription, ack_ids: Sequence[str]) -> None:
 def _take(
     subscription: Subscription, limit: int, *, max_bytes: int, lease_seconds: float, holder: LeaseHolder | None = None
 ) -> list[Delivery]:
-    if subscription.closed:
-        raise not_found(subscription.name)
+    if subscription.closed is not None:
+        raise subscription.closed
     if subscription.config.push_config.push_endpoint:
         reason = "The subscription pushes its messages: it cannot be pulled from."
         raise Refused(grpc.StatusCode.FAILED_PRECONDITION, reason)

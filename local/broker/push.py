@@ -96,8 +96,7 @@ class PushConsumer:
             self.slow_down.succeeded(self._clock.monotonic())
             self._subscription.ack(ack_id)
         else:
-            self.slow_down.failed(started_at=started_at, now=self._clock.monotonic())
-            self._subscription.nack(ack_id, timed_out=status is None)
+            self._subscription.nack(ack_id, unanswered=status is None)
         self.wake()
 
     def _body(self, delivery: Delivery) -> bytes:

@@ -139,7 +139,7 @@ class Registry:
         del self.subscriptions[name]
         if (topic := self.topics.get(subscription.config.topic)) is not None:
             topic.subscriptions.pop(name, None)
-        subscription.close()
+        subscription.close(not_found(name))
         self._pushes.refresh(subscription)
 
     def publish(self, request: Pb) -> list[str]:
@@ -169,8 +169,9 @@ class Registry:
         return [message.id for message in kept]
 
     def close(self) -> None:
+        stopping = Refused(grpc.StatusCode.UNAVAILABLE, "The broker is stopping.")
         for subscription in self.subscriptions.values():
-            subscription.close()
+            subscription.close(stopping)
 
     def _deliver(self, topic: Topic, messages: Sequence[Message]) -> None:
         topic.published += len(messages)

@@ -5,6 +5,7 @@ import msgspec
 
 from local.broker.backoff import IMMEDIATELY, RetryPolicy
 from local.broker.clock import Clock, DueQueue
+from local.broker.errors import Refused
 from local.broker.faults import FaultKind, Faults
 from local.broker.filters import Predicate, parse_filter
 from local.broker.holdings import Holdings
@@ -25,12 +26,21 @@ class Consumer(Protocol):
 
 
 class Counters(msgspec.Struct):
-    """What has happened on a subscription since it was created, in messages."""
+    """What has happened on a subscription since it was created, in messages.
+
+    Attributes:
+        delivered: handed out, each time.
+        acked: acknowledged.
+        nacked: given back, or pushed and answered with anything but an ack.
+        unanswered: deadline passed; pushed without an answer in time or at all.
+        forwarded: moved to the dead-letter topic.
+        outlived: given up after their retention.
+    """
 
     delivered: int = 0
     acked: int = 0
     nacked: int = 0
-    timed_out: int = 0
+    unanswered: int = 0
     forwarded: int = 0
     outlived: int = 0
 
@@ -55,7 +65,7 @@ class Subscription:
         self.name: str = config.name
         self.counters = Counters()
         self.consumers: list[Consumer] = []
-        self.closed = False
+        self.closed: Refused | None = None
         self._clock = clock
         self._faults = faults
         self._forward = forward
@@ -88,9 +98,9 @@ class Subscription:
         )
         self._wake()
 
-    def close(self) -> None:
-        """The subscription was deleted: give up everything it holds."""
-        self.closed = True
+    def close(self, why: Refused) -> None:
+        """Give up everything it holds, and tell whoever still pulls why."""
+        self.closed = why
         self._forget_progress()
         self._holdings.clear()
         self._wake()
@@ -137,12 +147,12 @@ class Subscription:
         self.counters.acked += 1
         self._finish(self._queue.acked(delivery))
 
-    def nack(self, ack_id: str, *, timed_out: bool = False) -> None:
+    def nack(self, ack_id: str, *, unanswered: bool = False) -> None:
         delivery = self.leases.end(ack_id)
         if delivery is None:
             return
-        if timed_out:
-            self.counters.timed_out += 1
+        if unanswered:
+            self.counters.unanswered += 1
         else:
             self.counters.nacked += 1
         self._failed(delivery)
@@ -193,7 +203,7 @@ class Subscription:
 
     def _ack_goes_wrong(self, delivery: Delivery) -> bool:
         if self._strikes("drop_ack"):
-            self.counters.timed_out += 1
+            self.counters.unanswered += 1
             self._failed(delivery)
             return True
         if not delivery.repeated and self._strikes("duplicate"):
@@ -229,7 +239,7 @@ class Subscription:
         self._wake()
 
     def _missed(self, ack_id: str) -> None:
-        self.nack(ack_id, timed_out=True)
+        self.nack(ack_id, unanswered=True)
 
     def _finish(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:

@@ -112,7 +112,7 @@ def check_push_config(push_config: Pb) -> None:
         usable = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
     except ValueError:
         usable = False
-    if not usable:
+    if not usable or any(character <= " " for character in push_config.push_endpoint):
         reason = "Invalid push endpoint: it must be an http or https URL."
         raise invalid(reason)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from google.api_core.exceptions import DeadlineExceeded
 from google.cloud.pubsub_v1 import SubscriberClient
 
 from local import bigquery
@@ -62,8 +63,9 @@ def dead_letters(environment: Mapping[str, str], kind_name: str) -> list[Mapping
     with SubscriberClient() as client:
         held: list[str] = []
         while True:
-            answer = client.pull(subscription=path, max_messages=1000, return_immediately=True, timeout=10)
-            if not answer.received_messages:
+            try:
+                answer = client.pull(subscription=path, max_messages=1000, timeout=1, retry=None)
+            except DeadlineExceeded:
                 break
             held += [received.ack_id for received in answer.received_messages]
             found |= {each.message.message_id: dict(each.message.attributes) for each in answer.received_messages}

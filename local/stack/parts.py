@@ -21,7 +21,8 @@ _CREDENTIALS = {
     "CUSTOMERIO_TRACK_API_KEY": "local-track-api-key",
     "CUSTOMERIO_APP_API_KEY": "local-app-api-key",
     "CUSTOMERIO_REGION": "us",
-    "CUSTOMERIO_WEBHOOK_SIGNING_KEY": "local-webhook-signing-key",
+    # Of the published test vector: the signed example in tests/data/webhook-payloads.json is accepted here.
+    "CUSTOMERIO_WEBHOOK_SIGNING_KEY": "755781b5e03a973f3405a85474d5a032a60fd56fabaad66039b12eadd83955fa",
 }
 _DATASET = "customerio"
 _WEBHOOK_WAIT_SECONDS = 15

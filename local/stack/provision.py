@@ -10,19 +10,24 @@ from google.cloud.pubsub_v1.types import DeadLetterPolicy, ExpirationPolicy, Pus
 from shared.topology import Kind, Lane, topology
 
 
-def provision(project: str, endpoints: Mapping[str, str], *, backoff_scale: float = 1.0) -> None:
+def provision(
+    project: str, endpoints: Mapping[str, str], *, emulator: bool = False, backoff_scale: float = 1.0
+) -> None:
     """Make what is not there yet.
 
     Args:
         project: Google Cloud project.
         endpoints: push endpoint by function name.
-        backoff_scale: divides the retry policies' backoffs, for an emulator that has no time scale of its own.
+        emulator: whether this is Google's emulator, which keeps messages for 7 days at most.
+        backoff_scale: divides the retry policies' backoffs, for an emulator, which has no time scale of its own.
     """
     with PublisherClient() as publisher, SubscriberClient() as subscriber:
         for kind in topology().jobs.values():
             for topic in (kind.topic, kind.retry_topic, kind.dead_letter_topic):
                 _unless_there(publisher.create_topic, {"name": f"projects/{project}/topics/{topic}"})
             for subscription in _subscriptions(kind, project, endpoints[kind.function], backoff_scale):
+                if emulator:
+                    subscription.message_retention_duration = timedelta(days=7)
                 _unless_there(subscriber.create_subscription, subscription)
 
 

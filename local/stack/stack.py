@@ -121,8 +121,8 @@ class Stack:
         # The official Pub/Sub clients find an emulator by this variable alone.
         os.environ["PUBSUB_EMULATOR_HOST"] = environment["PUBSUB_EMULATOR_HOST"]
         endpoints = {part.name: f"http://{HOST}:{part.port}/" for part in made.functions}
-        scaled_by_itself = "pubsub" not in made.notes
-        provision(project, endpoints, backoff_scale=1.0 if scaled_by_itself else self._time_scale)
+        emulator = "pubsub" in made.notes
+        provision(project, endpoints, emulator=emulator, backoff_scale=self._time_scale if emulator else 1.0)
         with closing(bigquery.client(environment["BIGQUERY_EMULATOR_HOST"], project)) as client:
             bigquery.create_tables(client, environment["BIGQUERY_DATASET"])
 

@@ -38,8 +38,8 @@ class BatcherLimits:
     """
 
     linger: float = 0.005
-    requests: int = 2
-    full_requests: int = 6
+    requests: int = 4
+    full_requests: int = 8
     waiting: int = 4_000
     waiting_bytes: int = 32_000_000
     longest_wait: float = 20.0

@@ -1,14 +1,16 @@
 """What an error means for a job: the one table that joins Customer.io's errors to Pub/Sub's outcomes."""
 
 from shared.customerio.errors import ConfigurationError, CustomerIOError, RateLimitedError, RejectedError
-from shared.handlers.redaction import redacted
+from shared.handlers.redaction import redacted, without_addresses
 from shared.jobs import InvalidJob
 from shared.outcome import Failed, Later, Outcome
 
 
 def invalid(error: InvalidJob) -> Failed:
     """A body that our checks refused."""
-    return Failed(error_class="invalid_job", reason="invalid", field=error.field, message=error.problem)
+    return Failed(
+        error_class="invalid_job", reason="invalid", field=without_addresses(error.field), message=error.problem
+    )
 
 
 def outcome_of(error: CustomerIOError, *, person: str, data: bytes) -> Outcome:
@@ -19,7 +21,7 @@ def outcome_of(error: CustomerIOError, *, person: str, data: bytes) -> Outcome:
                 error_class="rejected",
                 reason=error.reason,
                 status=error.status,
-                field=error.field,
+                field=without_addresses(error.field),
                 message=redacted(error.message, data),
                 person=person,
             )

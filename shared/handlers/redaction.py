@@ -14,7 +14,7 @@ _EMAIL = re.compile(r"[^\s\"'<>:,;]+@[^\s\"'<>:,;]+")
 
 def redacted(message: str, data: bytes) -> str:
     """``message`` without the values of the JSON in ``data``, and without anything like an email address."""
-    message = _EMAIL.sub(_MARK, message)
+    message = without_addresses(message)
     try:
         body = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -23,6 +23,11 @@ def redacted(message: str, data: bytes) -> str:
         if len(value) >= _SHORTEST:
             message = message.replace(value, _MARK)
     return message
+
+
+def without_addresses(text: str) -> str:
+    """``text`` without anything like an email address: an attribute's name can be one."""
+    return _EMAIL.sub(_MARK, text)
 
 
 def _values(node: Any) -> Iterator[str]:
