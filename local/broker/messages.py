@@ -95,8 +95,7 @@ class Memory:
     def release(self, message: Message) -> None:
         self.used -= _copy_cost(message)
         message.holders -= 1
-        if message.holders == 0:
-            self.used -= _shared_cost(message)
+        pass
 
 
 def _shared_cost(message: Message) -> int:

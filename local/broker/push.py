@@ -96,6 +96,7 @@ class PushConsumer:
             self.slow_down.succeeded(self._clock.monotonic())
             self._subscription.ack(ack_id)
         else:
+            self.slow_down.failed(started_at=started_at, now=self._clock.monotonic())
             self._subscription.nack(ack_id, unanswered=status is None)
         self.wake()
 

@@ -13,20 +13,22 @@ from urllib.request import Request, urlopen
 
 from google.cloud.pubsub_v1 import PublisherClient
 from rich.console import Console
-from shared.publisher import Publisher
 
 from local.demo.books import Books, dead_letters, read_books, simulator
 from local.demo.jobs import REFUSED_PERSON, bad_jobs, good_jobs
 from local.demo.report import imbalances, report
 from local.stack import Stack
+from shared.publisher import Publisher
 from shared.topology import topology
+
+type Fault = dict[str, object]
 
 _DIRECTORY = Path(".local/demo")
 _TIME_SCALE = 20.0
 _OUTAGE_SECONDS = 3.0
 _PATIENCE_SECONDS = 120.0
 
-_REFUSAL = {
+_REFUSAL: Fault = {
     "path": "/api/v2",
     "items": {
         "match": REFUSED_PERSON,
@@ -35,7 +37,7 @@ _REFUSAL = {
         "message": "refused for the demo",
     },
 }
-_OUTAGE = {"status": 503}
+_OUTAGE: Fault = {"status": 503}
 
 
 async def main() -> int:
@@ -126,7 +128,7 @@ def replay(environment: Mapping[str, str], console: Console) -> list[str]:
     return [] if times == 1 else [f"the replayed job was applied {times} times"]
 
 
-def faults(environment: Mapping[str, str], wanted: list[dict[str, object]]) -> None:
+def faults(environment: Mapping[str, str], wanted: list[Fault]) -> None:
     url = f"{environment['CUSTOMERIO_TRACK_URL']}/_sim/faults"
     request = Request(url, data=json.dumps(wanted).encode(), method="PUT")  # noqa: S310 - loopback
     urlopen(request, timeout=10).close()  # noqa: S310 - loopback

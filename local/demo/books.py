@@ -67,6 +67,8 @@ def dead_letters(environment: Mapping[str, str], kind_name: str) -> list[Mapping
                 answer = client.pull(subscription=path, max_messages=1000, timeout=1, retry=None)
             except DeadlineExceeded:
                 break
+            if not answer.received_messages:
+                break
             held += [received.ack_id for received in answer.received_messages]
             found |= {each.message.message_id: dict(each.message.attributes) for each in answer.received_messages}
         if held:

@@ -1,0 +1,52 @@
+"""Python values as Customer.io's JSON: what has one meaning is converted, what has several is refused."""
+
+import math
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from shared.jobs.checks import check_timestamp
+from shared.jobs.errors import InvalidJob
+
+
+def plain(value: Any, field: str = "") -> Any:
+    """``value`` with aware datetimes as unix seconds and tuples as lists.
+
+    Raises:
+        InvalidJob: it holds a naive datetime, a date, NaN, infinity, or something that is no JSON.
+    """
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            if not math.isfinite(value):
+                raise InvalidJob(field, "must be a finite number")
+            return value
+        case datetime():
+            return unix_seconds(value, field)
+        case date():
+            raise InvalidJob(field, "must be an aware datetime or text: a date alone is no instant")
+        case Mapping():
+            return {_name(name, field): plain(each, f"{field}.{name}".lstrip(".")) for name, each in value.items()}
+        case list() | tuple():
+            return [plain(each, f"{field}[{number}]") for number, each in enumerate(value)]
+        case _:
+            raise InvalidJob(field, f"must be JSON: {type(value).__name__} has no one meaning there, convert it first")
+
+
+def unix_seconds(when: datetime | int, field: str) -> int:
+    """Unix seconds of an aware datetime, or of what are unix seconds already."""
+    if isinstance(when, datetime):
+        if when.tzinfo is None:
+            raise InvalidJob(
+                field, "must be a datetime with a time zone: nobody can tell which instant a naive one means"
+            )
+        return math.floor(when.timestamp())
+    check_timestamp(when, field)
+    return when
+
+
+def _name(name: Any, field: str) -> str:
+    if not isinstance(name, str):
+        raise InvalidJob(field, f"must have text as names, not {type(name).__name__}")
+    return name

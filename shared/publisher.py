@@ -1,0 +1,306 @@
+"""What an application imports to publish jobs: one line per job, checked before it leaves.
+
+    from shared.publisher import Publisher
+
+    publisher = Publisher("my-project")
+    publisher.identify("42", email="ada@example.com", plan="pro")
+    publisher.send_email(to="ada@example.com", identifiers={"id": "42"}, transactional_message_id=7)
+
+Every call returns the publish's future, whose result is the message id. A person is an id (text or number), or a
+mapping with one other
+identifier: ``{"email": "ada@example.com"}``. Needs google-cloud-pubsub and msgspec.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+from google.cloud.pubsub_v1 import PublisherClient
+from google.cloud.pubsub_v1.types import PublisherOptions
+
+from shared.jobs import InvalidJob, new_ulid, parse_broadcast, parse_identify, parse_send, parse_sync, parse_track
+from shared.jobs.plain import plain, unix_seconds
+from shared.topology import topology
+
+Person = str | int | Mapping[str, Any]
+When = datetime | int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """What can be said of a job beside its body.
+
+    Args:
+        job_id: the same id is the same job, however often it is published; a new ULID if absent.
+        expires_at: an aware datetime or unix seconds after which it is dead-lettered instead of done.
+        delivery_guarantee: of a send or broadcast whose outcome is not known: try again, or ask a person.
+        attributes: further Pub/Sub attributes, for subscriptions of your own.
+    """
+
+    job_id: str | None = None
+    expires_at: When | None = None
+    delivery_guarantee: Literal["at_least_once", "at_most_once"] | None = None
+    attributes: Mapping[str, str] | None = None
+
+
+class Publisher:
+    """Publishes jobs. Safe to share between threads; make one per process.
+
+    Jobs about a person on the identify and sync topics are ordered: Pub/Sub delivers those of one person in the order
+    of the calls.
+
+    Args:
+        project: Google Cloud project; ``GOOGLE_CLOUD_PROJECT`` if absent.
+        prefix: of the topics' names, such as ``dev-``.
+        client: a client of your own; it needs ``enable_message_ordering``.
+    """
+
+    def __init__(self, project: str | None = None, *, prefix: str = "", client: PublisherClient | None = None) -> None:
+        self._project = project or os.environ["GOOGLE_CLOUD_PROJECT"]
+        self._prefix = prefix
+        self._client = client or PublisherClient(publisher_options=PublisherOptions(enable_message_ordering=True))
+
+    def identify(
+        self,
+        person: Person,
+        attributes: Mapping[str, Any] | None = None,
+        /,
+        *,
+        options: JobOptions | None = None,
+        **more_attributes: Any,
+    ) -> "Future[str]":
+        """Create a person or change attributes, given as a mapping, by name, or both.
+
+        Raises:
+            InvalidJob: it can never succeed; so does every method here.
+        """
+        return self._person("identify", person, options, attributes={**(attributes or {}), **more_attributes})
+
+    def delete(self, person: Person, *, options: JobOptions | None = None) -> "Future[str]":
+        """Delete a person; a later job makes a new one."""
+        return self._person("delete", person, options)
+
+    def suppress(self, person: Person, *, options: JobOptions | None = None) -> "Future[str]":
+        """Delete a person for good and refuse the identifiers from now on."""
+        return self._person("suppress", person, options)
+
+    def unsuppress(self, person: Person, *, options: JobOptions | None = None) -> "Future[str]":
+        """Take the identifiers back."""
+        return self._person("unsuppress", person, options)
+
+    def merge(self, primary: Person, secondary: Person, *, options: JobOptions | None = None) -> "Future[str]":
+        """Merge ``secondary`` into ``primary``, which exists. Cannot be undone."""
+        body = {"action": "merge", "primary": _identifiers(primary), "secondary": _identifiers(secondary)}
+        return self._publish("identify", body, options)
+
+    def add_device(
+        self, person: Person, token: str, platform: str, *, options: JobOptions | None = None, **device: Any
+    ) -> "Future[str]":
+        """Add a device, ``ios`` or ``android``; ``last_used`` and ``attributes`` can be given."""
+        return self._person("add_device", person, options, device={"token": token, "platform": platform, **device})
+
+    def delete_device(self, person: Person, token: str, *, options: JobOptions | None = None) -> "Future[str]":
+        """Delete a device."""
+        return self._person("delete_device", person, options, device={"token": token})
+
+    def add_relationships(
+        self, person: Person, relationships: Sequence[Mapping[str, Any]], *, options: JobOptions | None = None
+    ) -> "Future[str]":
+        """Relate a person to objects: ``[{"identifiers": {"object_type_id": "1", "object_id": "acme"}}]``."""
+        return self._person("add_relationships", person, options, cio_relationships=relationships)
+
+    def delete_relationships(
+        self, person: Person, relationships: Sequence[Mapping[str, Any]], *, options: JobOptions | None = None
+    ) -> "Future[str]":
+        """End a person's relationships to objects."""
+        return self._person("delete_relationships", person, options, cio_relationships=relationships)
+
+    def identify_object(
+        self,
+        object_type_id: str | int,
+        object_id: str | int,
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        options: JobOptions | None = None,
+    ) -> "Future[str]":
+        """Create an object or change its attributes."""
+        return self._object("identify", object_type_id, object_id, options, attributes=attributes or {})
+
+    def delete_object(
+        self, object_type_id: str | int, object_id: str | int, *, options: JobOptions | None = None
+    ) -> "Future[str]":
+        """Delete an object."""
+        return self._object("delete", object_type_id, object_id, options)
+
+    def track(
+        self,
+        person: Person,
+        name: str,
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        timestamp: When | None = None,
+        id: str | None = None,  # noqa: A002 - Customer.io's name for it
+        options: JobOptions | None = None,
+    ) -> "Future[str]":
+        """Record an event. ``id`` is a ULID by which Customer.io drops a repetition; made from ``job_id`` if absent."""
+        return self._event("event", _identifiers(person), name, attributes, timestamp, options, id=id)
+
+    def page(
+        self,
+        person: Person,
+        url: str,
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        timestamp: When | None = None,
+        options: JobOptions | None = None,
+    ) -> "Future[str]":
+        """Record a page view."""
+        return self._event("page", _identifiers(person), url, attributes, timestamp, options)
+
+    def screen(
+        self,
+        person: Person,
+        name: str,
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        timestamp: When | None = None,
+        options: JobOptions | None = None,
+    ) -> "Future[str]":
+        """Record a screen view."""
+        return self._event("screen", _identifiers(person), name, attributes, timestamp, options)
+
+    def track_anonymous(
+        self,
+        anonymous_id: str,
+        name: str,
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        timestamp: When | None = None,
+        options: JobOptions | None = None,
+    ) -> "Future[str]":
+        """Record an event of somebody who is not known yet."""
+        return self._event("event", {"anonymous_id": anonymous_id}, name, attributes, timestamp, options)
+
+    def delivery_metric(
+        self,
+        delivery_id: str,
+        metric: str,
+        *,
+        device_token: str | None = None,
+        timestamp: When | None = None,
+        options: JobOptions | None = None,
+    ) -> "Future[str]":
+        """Report what became of a message: ``opened``, ``converted`` or ``delivered``."""
+        attributes = None if device_token is None else {"device_token": device_token}
+        return self._event("event", {"id": delivery_id}, metric, attributes, timestamp, options, type="delivery")
+
+    def send_email(self, *, options: JobOptions | None = None, **body: Any) -> "Future[str]":
+        """Send an email; the App API's fields by name, and ``from_`` for its ``from``."""
+        return self.send("email", options=options, **body)
+
+    def send(self, channel: str, *, options: JobOptions | None = None, **body: Any) -> "Future[str]":
+        """Send a transactional message through one of the six channels; the App API's fields by name."""
+        if "from_" in body:
+            body["from"] = body.pop("from_")
+        return self._publish("send", body, options, channel=channel)
+
+    def broadcast(self, broadcast_id: int, *, options: JobOptions | None = None, **body: Any) -> "Future[str]":
+        """Trigger a broadcast; the App API's fields by name."""
+        return self._publish("broadcast", {"broadcast_id": broadcast_id, **body}, options)
+
+    def sync_user(self, user: Mapping[str, Any], *, options: JobOptions | None = None) -> "Future[str]":
+        """Bring a user record to Customer.io: ``id``, ``email``, ``preferences`` and whatever else describes the user."""
+        return self._publish("sync", user, options)
+
+    def user_deleted(self, id: str | int, *, options: JobOptions | None = None) -> "Future[str]":  # noqa: A002
+        """Have Customer.io forget a user."""
+        return self._publish("sync", {"id": id, "deleted": True}, options)
+
+    def close(self) -> None:
+        """Send what waits and stop."""
+        self._client.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _person(self, action: str, person: Person, options: JobOptions | None, **fields: Any) -> "Future[str]":
+        return self._publish("identify", {"action": action, "identifiers": _identifiers(person), **fields}, options)
+
+    def _object(
+        self, action: str, object_type_id: str | int, object_id: str | int, options: JobOptions | None, **fields: Any
+    ) -> "Future[str]":
+        identifiers = {"object_type_id": object_type_id, "object_id": object_id}
+        return self._publish(
+            "identify", {"type": "object", "action": action, "identifiers": identifiers, **fields}, options
+        )
+
+    def _event(
+        self,
+        action: str,
+        identifiers: Mapping[str, Any],
+        name: str,
+        attributes: Mapping[str, Any] | None,
+        timestamp: When | None,
+        options: JobOptions | None,
+        **fields: Any,
+    ) -> "Future[str]":
+        given = {"attributes": attributes, "timestamp": timestamp, **fields}
+        present = {field: value for field, value in given.items() if value is not None}
+        return self._publish("track", {"action": action, "identifiers": identifiers, "name": name, **present}, options)
+
+    def _publish(
+        self, kind: str, body: Mapping[str, Any], options: JobOptions | None, *, channel: str = ""
+    ) -> "Future[str]":
+        data = msgspec.json.encode(plain(body))
+        person = _checked(kind, data, channel)
+        key = person if topology().jobs[kind].ordered else ""
+        topic = f"projects/{self._project}/topics/{self._prefix}{topology().jobs[kind].topic}"
+        attributes = _attributes(options or JobOptions(), channel)
+        future: Future[str] = self._client.publish(topic, data, ordering_key=key, **attributes)
+        if key:
+            # After a failure the client refuses the key until it is told to go on; a person's next job must not be
+            # lost for it.
+            future.add_done_callback(lambda done: done.exception() and self._client.resume_publish(topic, key))
+        return future
+
+
+def _checked(kind: str, data: bytes, channel: str) -> str:
+    """The person whom a job is about, once it has passed every check that its function makes."""
+    match kind:
+        case "identify":
+            return parse_identify(data).person
+        case "track":
+            return parse_track(data).person
+        case "send":
+            return parse_send(data, channel).person
+        case "broadcast":
+            parse_broadcast(data)
+            return ""
+        case _:
+            return parse_sync(data).person
+
+
+def _identifiers(person: Person) -> Mapping[str, Any]:
+    return person if isinstance(person, Mapping) else {"id": person}
+
+
+def _attributes(options: JobOptions, channel: str) -> dict[str, str]:
+    if options.delivery_guarantee not in {None, "at_least_once", "at_most_once"}:
+        raise InvalidJob("delivery_guarantee", "must be at_least_once or at_most_once")
+    ours = {
+        "job_id": options.job_id or new_ulid(),
+        "channel": channel,
+        "expires_at": "" if options.expires_at is None else str(unix_seconds(options.expires_at, "expires_at")),
+        "delivery_guarantee": options.delivery_guarantee or "",
+    }
+    return {**(options.attributes or {}), **{name: value for name, value in ours.items() if value}}
