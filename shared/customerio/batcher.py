@@ -2,8 +2,8 @@
 
 Each caller gets the fate of its own item.
 
-A push carries one job, a batch takes hundreds. While requests are under way what arrives gathers for the next one, so
-the requests stay few however many jobs there are, and a lone job waits a few milliseconds.
+A push carries one job, a batch takes hundreds. Under load a batch leaves every few milliseconds with all that came
+meanwhile, so the requests stay few however many jobs there are; a lone job waits no longer than that.
 """
 
 import asyncio
@@ -29,17 +29,17 @@ class BatcherLimits:
     """How the batcher gathers.
 
     Args:
-        linger: seconds that the first operation waits for company when nothing is under way.
-        requests: how many part-filled batches may be under way; few, so that they fill.
-        full_requests: how many batches may be under way when they are full.
+        linger: seconds that the first operation waits for company after a lull.
+        interval: least seconds between two part-filled batches: what makes them fill under load. A full one goes at once.
+        requests: how many batches may be under way.
         waiting: operations that may wait; one more is refused at once.
         waiting_bytes: and their bytes, so that memory stays bounded when Customer.io is slow.
         longest_wait: seconds after which a waiting operation is given back.
     """
 
     linger: float = 0.005
-    requests: int = 4
-    full_requests: int = 8
+    interval: float = 0.02
+    requests: int = 16
     waiting: int = 4_000
     waiting_bytes: int = 32_000_000
     longest_wait: float = 20.0
@@ -77,6 +77,7 @@ class Batcher:
         self._waiting_bytes = 0
         self._keys_under_way: set[str] = set()
         self._requests = 0
+        self._dispatched_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -99,30 +100,37 @@ class Batcher:
         waiting = _Waiting(item, tuple(keys), alone, time.monotonic(), loop.create_future())
         self._waiting.append(waiting)
         self._waiting_bytes += len(item)
-        if self._waiting_bytes >= MAXIMUM_BATCH_BYTES:
-            self._dispatch()
-        elif self._timer is None and self._requests < self._limits.requests:
-            self._timer = loop.call_later(self._limits.linger, self._dispatch)
+        self._schedule()
         if error := await waiting.fate:
             raise error.with_traceback(None)
+
+    def _schedule(self) -> None:
+        """See to it that what waits is sent: now when it fills a batch, else when the interval is over."""
+        if self._waiting_bytes >= MAXIMUM_BATCH_BYTES:
+            self._dispatch()
+        elif self._timer is None and self._waiting and self._requests < self._requests_allowed():
+            loop = asyncio.get_running_loop()
+            due = max(loop.time() + self._limits.linger, self._dispatched_at + self._limits.interval)
+            self._timer = loop.call_at(due, self._dispatch)
 
     def _dispatch(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._waiting and self._requests < self._requests_allowed():
-            batch = self._next_batch()
-            if not batch:
-                return  # all that wait are behind a request of the same key
-            self._requests += 1
-            task = asyncio.ensure_future(self._run(batch))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if self._requests >= self._requests_allowed():
+            return  # the one that ends next sends what waits
+        batch = self._next_batch()
+        if not batch:
+            return  # all that wait are behind a request about the same key
+        self._dispatched_at = asyncio.get_running_loop().time()
+        self._requests += 1
+        task = asyncio.ensure_future(self._run(batch))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._schedule()
 
     def _requests_allowed(self) -> int:
-        if self._gate.is_probing:
-            return 1
-        return self._limits.full_requests if self._waiting_bytes >= MAXIMUM_BATCH_BYTES else self._limits.requests
+        return 1 if self._gate.is_probing else self._limits.requests
 
     def _next_batch(self) -> list[_Waiting]:
         """Take, in order, what fits and is not behind an operation of the same key; the rest keeps its order."""
@@ -169,7 +177,7 @@ class Batcher:
             self._requests -= 1
             for waiting in batch:
                 self._keys_under_way.difference_update(waiting.keys)
-            self._dispatch()
+            self._schedule()
 
     def _give_back_late(self, batch: list[_Waiting]) -> list[_Waiting]:
         earliest = time.monotonic() - self._limits.longest_wait
