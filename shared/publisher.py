@@ -131,6 +131,17 @@ class Publisher:
         """Create an object or change its attributes."""
         return self._object("identify", object_type_id, object_id, options, attributes=attributes or {})
 
+    def relate_object(
+        self,
+        object_type_id: str | int,
+        object_id: str | int,
+        people: Sequence[Mapping[str, Any]],
+        *,
+        options: JobOptions | None = None,
+    ) -> "Future[str]":
+        """Relate an object to people: ``[{"identifiers": {"id": "42"}}]``."""
+        return self._object("add_relationships", object_type_id, object_id, options, cio_relationships=people)
+
     def delete_object(
         self, object_type_id: str | int, object_id: str | int, *, options: JobOptions | None = None
     ) -> "Future[str]":

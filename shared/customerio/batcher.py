@@ -30,7 +30,7 @@ class BatcherLimits:
 
     Args:
         linger: seconds that the first operation waits for company after a lull.
-        interval: least seconds between two part-filled batches: what makes them fill under load. A full one goes at once.
+        interval: least seconds between two part-filled batches, so that they fill under load. A full one goes at once.
         requests: how many batches may be under way.
         waiting: operations that may wait; one more is refused at once.
         waiting_bytes: and their bytes, so that memory stays bounded when Customer.io is slow.

@@ -45,7 +45,7 @@ class _Unsubscribable(_Message, kw_only=True):
     send_to_unsubscribed: Annotated[bool, Meta(description="true if absent")] | None = None
 
 
-class Email_(_Unsubscribable, kw_only=True):  # noqa: N801 - Email is the type of an address
+class EmailMessage(_Unsubscribable, kw_only=True):
     """An email. Without `transactional_message_id` it needs `body`, `subject` and `from`."""
 
     to: Annotated[str, Meta(description=f"addresses separated by commas, at most {limits.EMAIL_RECIPIENTS} with `bcc`")]
@@ -103,7 +103,7 @@ class InApp(_Message, kw_only=True):
 
 
 SEND_FORMS: dict[str, type[_Message]] = {
-    "email": Email_,
+    "email": EmailMessage,
     "push": Push,
     "sms": SMS,
     "whatsapp": WhatsApp,
@@ -138,14 +138,14 @@ def parse_send(data: bytes, channel: str = "email") -> SendRequest:
     name, value = check_identifiers(body["identifiers"], _IDENTIFIERS)
     body["identifiers"] = {name: value}
     check_timestamp(body.get("send_at"), "send_at")
-    if isinstance(form, Email_):
+    if isinstance(form, EmailMessage):
         _check_email(body, form)
     elif form.transactional_message_id is None:
         raise InvalidJob("transactional_message_id", "is required")
     return SendRequest(chosen, person_key(name, value), body)
 
 
-def _check_email(body: Body, email: Email_) -> None:
+def _check_email(body: Body, email: EmailMessage) -> None:
     if not email.to.strip():
         raise InvalidJob("to", "must not be empty")
     if email.transactional_message_id is None:

@@ -1,0 +1,130 @@
+"""One job of each form: as JSON for any Pub/Sub client, and as a call of the publisher. Tests run every one of them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """How one form of job is published.
+
+    Args:
+        form: name of the form's type in ``shared.jobs``.
+        python: a call of the publisher.
+        body: the same job as JSON.
+        attributes: Pub/Sub attributes that go with it.
+    """
+
+    form: str
+    python: str
+    body: dict[str, Any]
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+_PERSON = {"identifiers": {"id": "42"}}
+_OBJECT = {"type": "object", "identifiers": {"object_type_id": "1", "object_id": "acme"}}
+_SEND = {**_PERSON, "transactional_message_id": 7}
+_ACME = [{"identifiers": {"object_type_id": "1", "object_id": "acme"}}]
+
+EXAMPLES: dict[str, list[Example]] = {
+    "identify": [
+        Example(
+            "IdentifyPerson",
+            'publisher.identify("42", email="ada@example.com", plan="pro")',
+            {**_PERSON, "attributes": {"email": "ada@example.com", "plan": "pro"}},
+        ),
+        Example("DeletePerson", 'publisher.delete("42")', {**_PERSON, "action": "delete"}),
+        Example("SuppressPerson", 'publisher.suppress("42")', {**_PERSON, "action": "suppress"}),
+        Example("UnsuppressPerson", 'publisher.unsuppress("42")', {**_PERSON, "action": "unsuppress"}),
+        Example(
+            "MergePeople",
+            'publisher.merge("42", {"email": "old@example.com"})',
+            {"action": "merge", "primary": {"id": "42"}, "secondary": {"email": "old@example.com"}},
+        ),
+        Example(
+            "AddDevice",
+            'publisher.add_device("42", "token-1", "ios")',
+            {**_PERSON, "action": "add_device", "device": {"token": "token-1", "platform": "ios"}},
+        ),
+        Example(
+            "DeleteDevice",
+            'publisher.delete_device("42", "token-1")',
+            {**_PERSON, "action": "delete_device", "device": {"token": "token-1"}},
+        ),
+        Example(
+            "AddRelationships",
+            'publisher.add_relationships("42", [{"identifiers": {"object_type_id": "1", "object_id": "acme"}}])',
+            {**_PERSON, "action": "add_relationships", "cio_relationships": _ACME},
+        ),
+        Example(
+            "DeleteRelationships",
+            'publisher.delete_relationships("42", [{"identifiers": {"object_type_id": "1", "object_id": "acme"}}])',
+            {**_PERSON, "action": "delete_relationships", "cio_relationships": _ACME},
+        ),
+        Example(
+            "IdentifyObject",
+            'publisher.identify_object("1", "acme", {"name": "Acme"})',
+            {**_OBJECT, "action": "identify", "attributes": {"name": "Acme"}},
+        ),
+        Example("DeleteObject", 'publisher.delete_object("1", "acme")', {**_OBJECT, "action": "delete"}),
+        Example(
+            "RelateObject",
+            'publisher.relate_object("1", "acme", [{"identifiers": {"id": "42"}}])',
+            {**_OBJECT, "action": "add_relationships", "cio_relationships": [_PERSON]},
+        ),
+    ],
+    "track": [
+        Example(
+            "PersonEvent",
+            'publisher.track("42", "order_placed", {"total": 3})',
+            {**_PERSON, "name": "order_placed", "attributes": {"total": 3}},
+        ),
+        Example(
+            "DeliveryEvent",
+            'publisher.delivery_metric("dgTR_gQ", "opened", device_token="token-1")',
+            {
+                "type": "delivery",
+                "identifiers": {"id": "dgTR_gQ"},
+                "name": "opened",
+                "attributes": {"device_token": "token-1"},
+            },
+        ),
+    ],
+    "send": [
+        Example(
+            "EmailMessage",
+            'publisher.send_email(to="ada@example.com", identifiers={"id": "42"}, transactional_message_id=7)',
+            {**_SEND, "to": "ada@example.com"},
+        ),
+        *(
+            Example(
+                form,
+                f'publisher.send("{channel}", identifiers={{"id": "42"}}, transactional_message_id=7)',
+                _SEND,
+                {"channel": channel},
+            )
+            for form, channel in [
+                ("Push", "push"),
+                ("SMS", "sms"),
+                ("WhatsApp", "whatsapp"),
+                ("InboxMessage", "inbox_message"),
+                ("InApp", "in_app"),
+            ]
+        ),
+    ],
+    "broadcast": [
+        Example(
+            "Broadcast",
+            'publisher.broadcast(12, ids=["42"], data={"headline": "New"}, id_ignore_missing=True)',
+            {"broadcast_id": 12, "ids": ["42"], "data": {"headline": "New"}, "id_ignore_missing": True},
+        ),
+    ],
+    "sync": [
+        Example(
+            "User",
+            'publisher.sync_user({"id": "42", "email": "ada@example.com", "preferences": {"marketing": False}})',
+            {"id": "42", "email": "ada@example.com", "preferences": {"marketing": False}},
+        ),
+        Example("DeletedUser", 'publisher.user_deleted("42")', {"id": "42", "deleted": True}),
+    ],
+}
