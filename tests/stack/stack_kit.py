@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 
 from google.api_core.exceptions import DeadlineExceeded
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+from google.cloud.pubsub_v1.types import PublisherOptions
 
 from local import bigquery
 from shared.topology import topology
@@ -40,7 +41,7 @@ class RunningStack:
         self.process = process
         self.project = environment["GOOGLE_CLOUD_PROJECT"]
         os.environ["PUBSUB_EMULATOR_HOST"] = environment["PUBSUB_EMULATOR_HOST"]
-        self.publisher = PublisherClient()
+        self.publisher = PublisherClient(publisher_options=PublisherOptions(enable_message_ordering=True))
 
     def publish(self, topic: str, body: Any, **attributes: str) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -48,6 +49,9 @@ class RunningStack:
 
     def simulator(self, what: str) -> Any:
         return get(f"{self.environment['CUSTOMERIO_TRACK_URL']}/_sim/{what}")
+
+    def broker(self, what: str) -> Any:
+        return get(f"{self.environment['PUBSUB_ADMIN_URL']}/_broker/{what}")
 
     def faults(self, *wanted: dict[str, Any]) -> None:
         url = f"{self.environment['CUSTOMERIO_TRACK_URL']}/_sim/faults"
