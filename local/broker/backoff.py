@@ -36,21 +36,23 @@ class PushSlowDown:
     - a failed push (any answer that is not an ack, a timeout, no connection) doubles the pause, from 100 ms to 60 s;
     - only a push that was started after the last growth counts: a thousand pushes that were in flight when an endpoint
       died say one thing, not a thousand;
-    - while there is a pause, one push is started per pause;
+    - when a pause is over pushes start again, up to a hundred of them before the next one;
     - a push that succeeds quarters the pause; below 100 ms it is gone and the subscription is back at full width;
     - a pause that has not grown for two minutes is gone too.
 
-    So a few sick messages among healthy ones do not slow the others, a dead endpoint is asked once a minute, and one
-    that is back gets its full rate a third of the last pause after its first success. The time scale divides all of it.
+    So a few sick messages among healthy ones do not slow the others, a dead endpoint is asked in rounds a minute apart,
+    and one that is back gets its full rate soon after its first success. The time scale divides all of it.
     """
 
     _SHRINK = 4
+    _ROUND = 100
 
     def __init__(self, clock: Clock) -> None:
         self._first = clock.scaled(0.1)
         self._longest = clock.scaled(60)
         self._grown_at = float("-inf")
         self._resume_at = float("-inf")
+        self._started = 0
         self.pause = 0.0
 
     def wait(self, now: float) -> float:
@@ -60,16 +62,19 @@ class PushSlowDown:
         return max(0.0, self._resume_at - now) if self.pause else 0.0
 
     def started(self, now: float) -> None:
-        """Note that a push was started: while there is a pause, the next one waits for it."""
-        if self.pause:
-            self._resume_at = now + self.pause
+        """Note that a push was started: between two pauses there is one round of them."""
+        if not self.pause:
+            return
+        self._started += 1
+        if self._started >= self._ROUND:
+            self._begin_pause(now)
 
     def failed(self, *, started_at: float, now: float) -> None:
         if started_at <= self._grown_at:
             return
         self.pause = min(self._longest, max(self._first, self.pause * 2))
         self._grown_at = now
-        self._resume_at = now + self.pause
+        self._begin_pause(now)
 
     def succeeded(self, now: float) -> None:
         if not self.pause:
@@ -78,3 +83,7 @@ class PushSlowDown:
         if self.pause < self._first:
             self.pause = 0.0
         self._resume_at = min(self._resume_at, now + self.pause)
+
+    def _begin_pause(self, now: float) -> None:
+        self._started = 0
+        self._resume_at = now + self.pause

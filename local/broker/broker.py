@@ -92,11 +92,11 @@ class Broker:
         await self._admin.cleanup()
 
     async def _start(self) -> None:
-        server = grpc.aio.server(options=_GRPC_OPTIONS)
-        server.add_generic_rpc_handlers(service_handlers(self._registry))
-        self._port = server.add_insecure_port(f"{self._address}:{self._port}")
         site = web.TCPSite(self._admin, self._address, self._admin_port)
         await site.start()
         self._admin_port = self._admin.addresses[0][1]
+        server = grpc.aio.server(options=_GRPC_OPTIONS)
+        server.add_generic_rpc_handlers(service_handlers(self._registry))
+        self._port = server.add_insecure_port(f"{self._address}:{self._port}")
         await server.start()
         self._server = server

@@ -95,7 +95,8 @@ class Memory:
     def release(self, message: Message) -> None:
         self.used -= _copy_cost(message)
         message.holders -= 1
-        pass
+        if message.holders == 0:
+            self.used -= _shared_cost(message)
 
 
 def _shared_cost(message: Message) -> int:
