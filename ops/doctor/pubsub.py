@@ -1,0 +1,125 @@
+"""Whether topics and subscriptions are as ``topology.json`` says."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from ops import google
+from ops.doctor.finding import Finding, failed, ok, skipped
+from ops.target import Target
+from shared.topology import Kind, Lane, topology
+
+if TYPE_CHECKING:
+    from google.pubsub_v1 import PublisherClient, SubscriberClient
+    from google.pubsub_v1.types import Subscription
+
+_CALL_SECONDS = 10.0
+_ADVICE = "run `terraform apply`, or see --project and --environment"
+
+
+def check_pubsub(target: Target) -> Iterator[Finding]:
+    """A line per kind that is right, a line per thing that is not; then whether functions answer.
+
+    Raises:
+        GoogleAPIError, GoogleAuthError: Pub/Sub cannot be asked.
+    """
+    publisher, subscriber = google.publisher(), google.subscriber()
+    endpoints: dict[str, str] = {}
+    for name, kind in topology().jobs.items():
+        problems = [*_missing_topics(publisher, target, kind)]
+        for hop in _hops(target, kind):
+            subscription = _subscription(subscriber, hop.path)
+            if isinstance(subscription, Finding):
+                problems.append(subscription)
+            else:
+                problems += [failed(hop.path.rpartition("/")[2], problem) for problem in hop.problems(subscription)]
+                if subscription.push_config.push_endpoint:
+                    endpoints[kind.function] = subscription.push_config.push_endpoint
+        yield from problems or [ok(f"topics and subscriptions of {name}", "as in shared/topology.json")]
+    yield from _functions(endpoints)
+
+
+class _Hop:
+    """What one subscription has to be: on ``topic``, in ``lane`` with ``then`` behind it, or the dead-letter one."""
+
+    def __init__(self, target: Target, kind: Kind, topic: str, lane: Lane | None, then: str) -> None:
+        self.path = target.subscription(topic)
+        self._topic = target.topic(topic)
+        self._kind = kind
+        self._lane = lane
+        self._then = target.topic(then)
+
+    def problems(self, found: "Subscription") -> Iterator[str]:
+        retention = timedelta(days=topology().dead_letter.retention_days)
+        if "expiration_policy" not in found or found.expiration_policy.ttl:
+            yield "is deleted when idle, and what it would hold is lost: it must never expire; run `terraform apply`"
+        yield from _unlike("topic", found.topic, self._topic)
+        if self._lane is None:
+            yield from _unlike("push endpoint", found.push_config.push_endpoint or "none", "none")
+            yield from _unlike("retention", found.message_retention_duration, retention)
+            return
+        if not found.push_config.push_endpoint:
+            yield "pushes to no function: run `terraform apply`"
+        if found.state == found.State.RESOURCE_ERROR:
+            yield "Pub/Sub cannot push: see the subscription in the console"
+        yield from _unlike("ordering", found.enable_message_ordering, self._kind.ordered)
+        yield from _unlike("ack deadline", found.ack_deadline_seconds, self._lane.ack_deadline_seconds)
+        retry, dead = found.retry_policy, found.dead_letter_policy
+        yield from _unlike("minimum backoff", retry.minimum_backoff, _seconds(self._lane.minimum_backoff_seconds))
+        yield from _unlike("maximum backoff", retry.maximum_backoff, _seconds(self._lane.maximum_backoff_seconds))
+        yield from _unlike("dead-letter topic", dead.dead_letter_topic or "none", self._then)
+        yield from _unlike("delivery attempts", dead.max_delivery_attempts, self._lane.max_delivery_attempts)
+
+
+def _hops(target: Target, kind: Kind) -> list[_Hop]:
+    return [
+        _Hop(target, kind, kind.topic, kind.lanes["main"], kind.retry_topic),
+        _Hop(target, kind, kind.retry_topic, kind.lanes["retry"], kind.dead_letter_topic),
+        _Hop(target, kind, kind.dead_letter_topic, None, ""),
+    ]
+
+
+def _seconds(count: int) -> timedelta:
+    return timedelta(seconds=count)
+
+
+def _unlike(what: str, found: Any, wanted: Any) -> Iterator[str]:
+    if found != wanted:
+        yield f"{what} is {found}, should be {wanted}: run `terraform apply`"
+
+
+def _missing_topics(publisher: "PublisherClient", target: Target, kind: Kind) -> Iterator[Finding]:
+    from google.api_core.exceptions import NotFound, PermissionDenied  # noqa: PLC0415
+
+    for name in (kind.topic, kind.retry_topic, kind.dead_letter_topic):
+        path = target.topic(name)
+        try:
+            publisher.get_topic(request={"topic": path}, timeout=_CALL_SECONDS, retry=None)
+        except (NotFound, PermissionDenied) as error:
+            yield failed(f"topic {path.rpartition('/')[2]}", f"{type(error).__name__}: {_ADVICE}")
+
+
+def _subscription(subscriber: "SubscriberClient", path: str) -> "Subscription | Finding":
+    from google.api_core.exceptions import NotFound, PermissionDenied  # noqa: PLC0415
+
+    try:
+        return subscriber.get_subscription(request={"subscription": path}, timeout=_CALL_SECONDS, retry=None)
+    except (NotFound, PermissionDenied) as error:
+        return failed(f"subscription {path.rpartition('/')[2]}", f"{type(error).__name__}: {_ADVICE}")
+
+
+def _functions(endpoints: dict[str, str]) -> Iterator[Finding]:
+    for function, url in endpoints.items():
+        check = f"function {function}"
+        if url.startswith("https:"):
+            yield skipped(check, "only Pub/Sub may call it; `python -m ops status` shows whether it keeps up")
+            continue
+        try:
+            status = httpx.get(url, timeout=_CALL_SECONDS, trust_env=False).status_code
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            yield failed(check, f"does not answer at {url} ({type(error).__name__}): see its log")
+            continue
+        # To a request that is no push it says 400 or 405.
+        yield ok(check, "answers") if status < 500 else failed(check, f"answers {status} at {url}: see its log")

@@ -1,0 +1,171 @@
+import json
+import threading
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.auth.transport.requests import AuthorizedSession
+from typer.testing import Result
+
+from ops import google, screen, waiting
+from ops.waiting import MonitoringSource, SourceError, Waiting
+from tests.ops.conftest import Machine
+
+Ops = Callable[..., Result]
+
+NAME = "projects/demo-project/subscriptions/dev-cio-track"
+
+
+def test_each_lane_has_a_line_with_backlog_and_age(machine: Machine, ops: Ops) -> None:
+    for number in range(3):
+        machine.dead_letter("track", b"{}", job_id=str(number))
+    result = ops("status")
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines[0] == ["kind", "lane", "backlog", "oldest"]
+    assert len(lines) == 1 + 6 * 3
+    assert ["track", "main", "0", "-"] in lines
+    assert ["track", "dead-letter", "3", "0s"] in lines
+    assert result.exit_code == 0
+
+
+def test_a_project_without_the_subscriptions_is_an_error(machine: Machine, ops: Ops) -> None:
+    result = ops("status", "--project", f"not-{machine.project}")
+    assert result.exit_code == 1
+    assert "run `python -m ops doctor`" in result.stderr
+
+
+def test_an_emulator_that_tells_no_numbers_is_an_error(ops: Ops, environment: MutableMapping[str, str]) -> None:
+    del environment["PUBSUB_ADMIN_URL"]
+    result = ops("status", "--project", "p")
+    assert result.exit_code == 1
+    assert "tells no numbers" in result.stderr
+
+
+def test_a_broker_that_is_gone_is_an_error(ops: Ops, environment: MutableMapping[str, str]) -> None:
+    environment["PUBSUB_ADMIN_URL"] = "http://127.0.0.1:9"
+    result = ops("status", "--project", "p")
+    assert result.exit_code == 1
+    assert "is the stack running?" in result.stderr
+
+
+@dataclass
+class FakeMonitoring:
+    """projects.timeSeries.list of Cloud Monitoring, a series a page."""
+
+    url: str = ""
+    status: int = 200
+    values: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    asked: list[dict[str, str]] = field(default_factory=list)
+
+    def answer(self, path: str) -> dict[str, Any]:
+        split = urlsplit(path)
+        asked = {name: values[0] for name, values in parse_qs(split.query).items()}
+        assert split.path == "/v3/projects/demo-project/timeSeries"
+        self.asked.append(asked)
+        metric = asked["filter"].split('"')[1]
+        page = int(asked.get("pageToken", 0))
+        series = [
+            {
+                "resource": {"labels": {"subscription_id": name}},
+                "points": [{"value": value}, {"value": {"int64Value": "9"}}],
+            }
+            for name, value in self.values.get(metric, {}).items()
+        ]
+        more = {"nextPageToken": str(page + 1)} if page + 1 < len(series) else {}
+        return {"timeSeries": series[page : page + 1], **more}
+
+
+@pytest.fixture
+def cloud() -> Iterator[FakeMonitoring]:
+    fake = FakeMonitoring()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(fake.answer(self.path)).encode()
+            self.send_response(fake.status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        fake.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield fake
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def session() -> Iterator[AuthorizedSession]:
+    with AuthorizedSession(AnonymousCredentials()) as opened:  # type: ignore[no-untyped-call]
+        yield opened
+
+
+def test_cloud_monitoring_is_asked_for_both_metrics(cloud: FakeMonitoring, session: AuthorizedSession) -> None:
+    cloud.values = {
+        "pubsub.googleapis.com/subscription/num_undelivered_messages": {
+            "dev-cio-track": {"int64Value": "12"},
+            "dev-cio-send": {"int64Value": "0"},
+        },
+        "pubsub.googleapis.com/subscription/oldest_unacked_message_age": {"dev-cio-track": {"int64Value": "90"}},
+    }
+    others = [NAME.replace("track", other) for other in ("send", "sync")]
+    found = MonitoringSource("demo-project", session, url=cloud.url).waiting([NAME, *others])
+    assert found == {NAME: Waiting(12, 90.0), others[0]: Waiting(0, None)}
+    assert cloud.asked[0]["filter"] == (
+        'metric.type = "pubsub.googleapis.com/subscription/num_undelivered_messages" AND '
+        'resource.labels.subscription_id = one_of("dev-cio-track", "dev-cio-send", "dev-cio-sync")'
+    )
+    assert len(cloud.asked) == 3, "two pages and one"
+
+
+@pytest.mark.parametrize(("status", "said"), [(403, "roles/monitoring.viewer"), (500, "answered 500")])
+def test_what_cloud_monitoring_refuses_is_said(
+    cloud: FakeMonitoring, session: AuthorizedSession, status: int, said: str
+) -> None:
+    cloud.status = status
+    with pytest.raises(SourceError, match=said):
+        MonitoringSource("demo-project", session, url=cloud.url).waiting([NAME])
+
+
+def test_cloud_monitoring_that_cannot_be_reached_is_said(session: AuthorizedSession) -> None:
+    with pytest.raises(SourceError, match="cannot be reached: ConnectionError"):
+        MonitoringSource("demo-project", session, url="http://127.0.0.1:9").waiting([NAME])
+
+
+def test_in_the_cloud_status_shows_what_cloud_monitoring_says(
+    cloud: FakeMonitoring,
+    session: AuthorizedSession,
+    ops: Ops,
+    environment: MutableMapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    del environment["PUBSUB_EMULATOR_HOST"]
+    monkeypatch.setattr(google, "monitoring", lambda: session)
+    monkeypatch.setattr(waiting, "_MONITORING", cloud.url)
+    cloud.values = {
+        "pubsub.googleapis.com/subscription/num_undelivered_messages": {"dev-cio-track-retry": {"int64Value": "12"}},
+        "pubsub.googleapis.com/subscription/oldest_unacked_message_age": {
+            "dev-cio-track-retry": {"int64Value": "90061"}
+        },
+    }
+    result = ops("status", "--project", "demo-project", "--environment", "dev")
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["track", "retry", "12", "1d", "1h"] in lines
+    assert ["track", "main", "?", "?"] in lines
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0s"), (59, "59s"), (60, "1m"), (125, "2m 5s"), (3600, "1h"), (90061, "1d 1h")]
+)
+def test_an_age_has_two_units(seconds: float, text: str) -> None:
+    assert screen.age(seconds) == text
