@@ -4,7 +4,7 @@ READY := $(VENV)/.ready
 JOBS ?= 20000
 SEED ?= 7
 
-.PHONY: run demo test lint format docs bench faults lock clean help
+.PHONY: run demo test lint format docs bench faults terraform-check lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -39,6 +39,9 @@ bench: $(READY)  ## speed and memory beside two peers, measured in one run
 
 faults: $(READY)  ## the fault-injection run: JOBS=20000 SEED=7
 	@$(PYTHON) -m tests.faults --jobs $(JOBS) --seed $(SEED)
+
+terraform-check:  ## everything that can be known of the Terraform files without a cloud
+	@./terraform/check
 
 lock: $(READY)  ## pin requirements.in and requirements-dev.in anew
 	@$(VENV)/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.13 --no-emit-index-url --no-header requirements.in -o requirements.txt

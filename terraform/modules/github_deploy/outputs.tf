@@ -1,0 +1,14 @@
+output "deploy_account" {
+  description = "Email of the service account that the deploy workflow applies as."
+  value       = google_service_account.deploy.email
+}
+
+output "plan_account" {
+  description = "Email of the service account that the deploy workflow plans as."
+  value       = google_service_account.plan.email
+}
+
+output "provider" {
+  description = "Full name of the identity provider, as google-github-actions/auth takes it."
+  value       = google_iam_workload_identity_pool_provider.github.name
+}

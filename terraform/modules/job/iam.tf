@@ -1,0 +1,62 @@
+# Who Pub/Sub is when it calls this function. One identity per function: it can call no other.
+resource "google_service_account" "push" {
+  project      = var.project_id
+  account_id   = "${var.function.name}-push"
+  display_name = "Pushes ${var.topic} to its function"
+}
+
+# Only Pub/Sub's agent may sign tokens as the push identity. A binding, not a member: it also takes the right away from anybody else
+# who was given it by hand.
+resource "google_service_account_iam_binding" "push_signers" {
+  service_account_id = google_service_account.push.name
+  role               = "roles/iam.serviceAccountOpenIdTokenCreator"
+  members            = [var.pubsub_agent]
+}
+
+# Pub/Sub's agent may publish to the retry topic: it forwards what spent its attempts in the main lane.
+# Its right to publish to the dead-letter topic is in the dead_letter module.
+resource "google_pubsub_topic_iam_member" "pubsub_forwards" {
+  project = var.project_id
+  topic   = google_pubsub_topic.retry.name
+  role    = "roles/pubsub.publisher"
+  member  = var.pubsub_agent
+}
+
+# Pub/Sub's agent may acknowledge on both lanes: that is how it takes a message off the subscription that it forwards from.
+# Without this a message that spent its attempts stays, and is delivered for ever.
+resource "google_pubsub_subscription_iam_member" "pubsub_forwards" {
+  for_each = google_pubsub_subscription.lane
+
+  project      = var.project_id
+  subscription = each.value.name
+  role         = "roles/pubsub.subscriber"
+  member       = var.pubsub_agent
+}
+
+# The function may publish to its dead-letter topic: it puts a job there, with the reason, that cannot succeed as it is.
+resource "google_pubsub_topic_iam_member" "function_dead_letters" {
+  project = var.project_id
+  topic   = module.dead_letter.topic_name
+  role    = "roles/pubsub.publisher"
+  member  = module.function.member
+}
+
+# These applications may publish jobs of this kind. They can read nothing.
+resource "google_pubsub_topic_iam_member" "publishers" {
+  for_each = var.publishers
+
+  project = var.project_id
+  topic   = google_pubsub_topic.main.name
+  role    = "roles/pubsub.publisher"
+  member  = each.value
+}
+
+# Operators may publish to the topic: a replay puts a dead letter back where it came from.
+resource "google_pubsub_topic_iam_member" "operators_replay" {
+  for_each = var.operators
+
+  project = var.project_id
+  topic   = google_pubsub_topic.main.name
+  role    = "roles/pubsub.publisher"
+  member  = each.value
+}

@@ -1,0 +1,104 @@
+# The way of a message: topic, up to 5 quick attempts; then the retry topic, up to 100 patient ones; then the dead-letter topic,
+# where it waits for a person. Both lanes push to the same function.
+
+resource "google_pubsub_topic" "main" {
+  project = var.project_id
+  name    = var.topic
+}
+
+resource "google_pubsub_topic" "retry" {
+  project = var.project_id
+  name    = "${var.topic}-retry"
+}
+
+module "dead_letter" {
+  source = "../dead_letter"
+
+  project_id     = var.project_id
+  name           = "${var.topic}-dead-letter"
+  retention_days = var.dead_letter_retention_days
+  pubsub_agent   = var.pubsub_agent
+  operators      = var.operators
+}
+
+locals {
+  lanes = {
+    main = {
+      topic    = google_pubsub_topic.main
+      forwards = google_pubsub_topic.retry.id
+      settings = var.lanes.main
+    }
+    retry = {
+      topic    = google_pubsub_topic.retry
+      forwards = module.dead_letter.topic_id
+      settings = var.lanes.retry
+    }
+  }
+}
+
+# Each subscription is named like the topic that it reads.
+resource "google_pubsub_subscription" "lane" {
+  for_each = local.lanes
+
+  project = var.project_id
+  name    = each.value.topic.name
+  topic   = each.value.topic.id
+
+  ack_deadline_seconds       = each.value.settings.ack_deadline_seconds # also how long Pub/Sub waits for the function's answer
+  message_retention_duration = "604800s"
+  enable_message_ordering    = var.ordered
+
+  # Pushed as the push identity below, with a token made out to this function alone.
+  push_config {
+    push_endpoint = module.function.uri
+
+    oidc_token {
+      service_account_email = google_service_account.push.email
+      audience              = module.function.uri
+    }
+  }
+
+  retry_policy {
+    minimum_backoff = "${each.value.settings.minimum_backoff_seconds}s"
+    maximum_backoff = "${each.value.settings.maximum_backoff_seconds}s"
+  }
+
+  dead_letter_policy {
+    dead_letter_topic     = each.value.forwards
+    max_delivery_attempts = each.value.settings.max_delivery_attempts
+  }
+
+  # A quiet month must not delete it.
+  expiration_policy {
+    ttl = ""
+  }
+
+  depends_on = [google_pubsub_topic_iam_member.pubsub_forwards, google_service_account_iam_binding.push_signers]
+
+  lifecycle {
+    precondition {
+      condition     = each.value.settings.ack_deadline_seconds > var.function.timeout_seconds
+      error_message = "${each.value.topic.name}: the ack deadline must be above the function's timeout, or Pub/Sub pushes again what is still being worked on."
+    }
+  }
+}
+
+module "function" {
+  source = "../function"
+
+  project_id  = var.project_id
+  region      = var.region
+  name        = var.function.name
+  description = "Takes what is published to ${var.topic}."
+  entry_point = var.function.entry_point
+  source_root = var.source_root
+  build       = var.build
+  size        = var.function
+
+  environment = merge(var.environment, {
+    DEAD_LETTER_TOPIC = module.dead_letter.topic_id
+  })
+
+  # Only the push identity may call the function, and only from inside Google's network: no person, no other service.
+  invokers = { push = google_service_account.push.member }
+}

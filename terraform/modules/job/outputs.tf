@@ -1,0 +1,44 @@
+output "dead_letter_subscription" {
+  description = "Name of the subscription that dead letters wait in."
+  value       = module.dead_letter.subscription
+}
+
+output "dead_letter_topic_id" {
+  description = "projects/P/topics/T-dead-letter."
+  value       = module.dead_letter.topic_id
+}
+
+output "dead_letter_topic_name" {
+  description = "Short name of the dead-letter topic."
+  value       = module.dead_letter.topic_name
+}
+
+output "function_account" {
+  description = "Full name of the service account that the function runs as."
+  value       = module.function.account
+}
+
+output "function_member" {
+  description = "The function's identity as an IAM member, to grant it what else it needs."
+  value       = module.function.member
+}
+
+output "function_name" {
+  description = "Name of the function."
+  value       = module.function.name
+}
+
+output "push_account" {
+  description = "Full name of the service account that pushes come from."
+  value       = google_service_account.push.name
+}
+
+output "topic_id" {
+  description = "projects/P/topics/T: what applications publish to."
+  value       = google_pubsub_topic.main.id
+}
+
+output "topic_name" {
+  description = "Short name of the topic."
+  value       = google_pubsub_topic.main.name
+}

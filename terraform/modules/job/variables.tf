@@ -1,0 +1,136 @@
+variable "build" {
+  description = "Where the function's archive goes, who builds it and where the image goes: the source module's output."
+  type = object({
+    bucket          = string
+    service_account = string
+    repository      = string
+  })
+  nullable = false
+}
+
+variable "dead_letter_retention_days" {
+  description = "How long a dead letter waits for a person."
+  type        = number
+  default     = 31
+  nullable    = false
+}
+
+# Apart from `function`: its values may come from what is granted to the function's identity, which needs the function's name.
+variable "environment" {
+  description = "Environment variables of the function. Names of secrets, never their values."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "function" {
+  description = "The function that takes the job: its name, its entry point in functions/, and its size."
+  type = object({
+    name            = string
+    entry_point     = string
+    concurrency     = number
+    timeout_seconds = number
+    memory          = string
+    max_instances   = number
+    min_instances   = optional(number, 0)
+  })
+  nullable = false
+
+  validation {
+    condition     = length(var.function.name) <= 25
+    error_message = "function.name is at most 25 characters: <name>-push is a service account's id, which has 30."
+  }
+}
+
+variable "lanes" {
+  description = "How patiently each lane retries, as in shared/topology.json."
+  type = object({
+    main = object({
+      minimum_backoff_seconds = number
+      maximum_backoff_seconds = number
+      max_delivery_attempts   = number
+      ack_deadline_seconds    = number
+    })
+    retry = object({
+      minimum_backoff_seconds = number
+      maximum_backoff_seconds = number
+      max_delivery_attempts   = number
+      ack_deadline_seconds    = number
+    })
+  })
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for lane in values(var.lanes) :
+      lane.minimum_backoff_seconds >= 0 && lane.maximum_backoff_seconds <= 600 && lane.minimum_backoff_seconds <= lane.maximum_backoff_seconds
+    ])
+    error_message = "lanes: backoffs must be 0 to 600 seconds, the minimum not above the maximum."
+  }
+
+  validation {
+    condition     = alltrue([for lane in values(var.lanes) : lane.max_delivery_attempts >= 5 && lane.max_delivery_attempts <= 100])
+    error_message = "lanes: max_delivery_attempts must be 5 to 100."
+  }
+
+  validation {
+    condition     = alltrue([for lane in values(var.lanes) : lane.ack_deadline_seconds >= 10 && lane.ack_deadline_seconds <= 600])
+    error_message = "lanes: ack_deadline_seconds must be 10 to 600."
+  }
+}
+
+variable "operators" {
+  description = "Who may pull and replay dead letters, as IAM members."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
+variable "ordered" {
+  description = "Whether messages of one ordering key are delivered in the order in which they were published."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "project_id" {
+  description = "The Google Cloud project."
+  type        = string
+  nullable    = false
+}
+
+variable "publishers" {
+  description = "Which applications may publish, as IAM members."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
+variable "pubsub_agent" {
+  description = "Pub/Sub's own identity in this project, as an IAM member."
+  type        = string
+  nullable    = false
+}
+
+variable "region" {
+  description = "Where the function runs."
+  type        = string
+  nullable    = false
+}
+
+variable "source_root" {
+  description = "The folder that holds functions/, shared/ and requirements.txt."
+  type        = string
+  nullable    = false
+}
+
+variable "topic" {
+  description = "Name of the topic that jobs are published to. Its retry and dead-letter topics and all subscriptions are named after it."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z][A-Za-z0-9._~+%-]{2,242}$", var.topic)) && !startswith(var.topic, "goog")
+    error_message = "topic must be 3 to 243 letters, digits and -._~+%, a letter first, and not begin with goog."
+  }
+}

@@ -1,0 +1,38 @@
+resource "google_firestore_database" "this" {
+  project                 = var.project_id
+  name                    = var.database
+  location_id             = var.location
+  type                    = "FIRESTORE_NATIVE"
+  concurrency_mode        = "OPTIMISTIC"
+  delete_protection_state = var.protected ? "DELETE_PROTECTION_ENABLED" : "DELETE_PROTECTION_DISABLED"
+
+  # Without this, Terraform drops the database from its state and leaves it behind, and the next apply finds the name taken.
+  deletion_policy = "DELETE"
+}
+
+# Firestore deletes an entry some time after the instant in this field. Not indexed: ever-growing times would all land on one spot.
+resource "google_firestore_field" "expiry" {
+  for_each = var.expiring
+
+  project    = var.project_id
+  database   = google_firestore_database.this.name
+  collection = each.key
+  field      = each.value
+
+  ttl_config {}
+  index_config {}
+}
+
+# These functions may read and write entries of this database, and of no other in the project.
+resource "google_project_iam_member" "writers" {
+  for_each = var.writers
+
+  project = var.project_id
+  role    = "roles/datastore.user"
+  member  = each.value
+
+  condition {
+    title      = "only ${var.database}"
+    expression = "resource.name == \"${google_firestore_database.this.id}\""
+  }
+}

@@ -1,0 +1,42 @@
+variable "database" {
+  description = "Name of the Firestore database."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,61}[a-z0-9]$", var.database))
+    error_message = "database must be 4 to 63 lower-case letters, digits and -, a letter first."
+  }
+}
+
+variable "expiring" {
+  description = "Collections whose entries expire, and the field that says when: those of shared/ledger."
+  type        = map(string)
+  default     = { ledger = "expires_at" }
+  nullable    = false
+}
+
+variable "location" {
+  description = "A region or multi-region; cannot be changed later."
+  type        = string
+  nullable    = false
+}
+
+variable "project_id" {
+  description = "The Google Cloud project."
+  type        = string
+  nullable    = false
+}
+
+variable "protected" {
+  description = "Refuse to delete the database."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "writers" {
+  description = "Who may read and write entries: IAM members by a name of yours."
+  type        = map(string)
+  nullable    = false
+}

@@ -1,0 +1,27 @@
+locals {
+  # Names as filters take them: a|b|c, each matched whole.
+  job_functions             = join("|", [for name, function in var.functions : function if name != "webhook"])
+  main_subscriptions        = join("|", values(var.jobs))
+  retry_subscriptions       = join("|", [for topic in values(var.jobs) : "${topic}-retry"])
+  dead_letter_subscriptions = join("|", concat([for topic in values(var.jobs) : "${topic}-dead-letter"], var.consumer_dead_letters))
+
+  webhook = var.functions["webhook"]
+
+  subscription = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = monitoring.regex.full_match(\"%s\")"
+  service      = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = monitoring.regex.full_match(\"%s\")"
+
+  # Every function writes one JSON line per job or webhook; this finds the lines of this environment's.
+  log_lines = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^(${join("|", values(var.functions))})$\""
+}
+
+resource "google_monitoring_notification_channel" "email" {
+  for_each = var.notifications.emails
+
+  project      = var.project_id
+  display_name = each.value
+  type         = "email"
+
+  labels = {
+    email_address = each.value
+  }
+}

@@ -1,0 +1,125 @@
+locals {
+  tables = jsondecode(file("${var.schemas}/tables.json"))
+  views  = jsondecode(file("${var.views}/views.json"))
+
+  queries = {
+    for name in keys(local.views) : name => templatefile("${var.views}/${name}.sql", {
+      project = var.project_id
+      dataset = var.dataset_id
+    })
+  }
+}
+
+resource "google_bigquery_dataset" "this" {
+  project                    = var.project_id
+  dataset_id                 = var.dataset_id
+  location                   = var.location
+  description                = "What Customer.io reported about messages and people."
+  delete_contents_on_destroy = !var.protected
+}
+
+resource "google_bigquery_table" "this" {
+  for_each = local.tables
+
+  project                  = var.project_id
+  dataset_id               = google_bigquery_dataset.this.dataset_id
+  table_id                 = each.key
+  description              = each.value.description
+  schema                   = file("${var.schemas}/${each.value.schema}")
+  clustering               = each.value.clustering
+  require_partition_filter = each.value.require_partition_filter
+  deletion_protection      = var.protected
+
+  time_partitioning {
+    type          = "DAY"
+    field         = each.value.partition_field
+    expiration_ms = var.expiry_days == null ? null : var.expiry_days * 86400000
+  }
+}
+
+# BigQuery checks a view's query when it is made, so views that read views come after these: one resource per layer of views.json.
+resource "google_bigquery_table" "view_1" {
+  for_each = { for name, view in local.views : name => view if view.layer == 1 }
+
+  project             = var.project_id
+  dataset_id          = google_bigquery_dataset.this.dataset_id
+  table_id            = each.key
+  description         = each.value.description
+  deletion_protection = false # a view holds nothing
+
+  view {
+    query          = local.queries[each.key]
+    use_legacy_sql = false
+  }
+
+  depends_on = [google_bigquery_table.this]
+
+  lifecycle {
+    precondition {
+      condition     = alltrue([for view in values(local.views) : contains([1, 2, 3], view.layer)])
+      error_message = "views.json: layer must be 1, 2 or 3."
+    }
+  }
+}
+
+resource "google_bigquery_table" "view_2" {
+  for_each = { for name, view in local.views : name => view if view.layer == 2 }
+
+  project             = var.project_id
+  dataset_id          = google_bigquery_dataset.this.dataset_id
+  table_id            = each.key
+  description         = each.value.description
+  deletion_protection = false
+
+  view {
+    query          = local.queries[each.key]
+    use_legacy_sql = false
+  }
+
+  depends_on = [google_bigquery_table.view_1]
+}
+
+resource "google_bigquery_table" "view_3" {
+  for_each = { for name, view in local.views : name => view if view.layer == 3 }
+
+  project             = var.project_id
+  dataset_id          = google_bigquery_dataset.this.dataset_id
+  table_id            = each.key
+  description         = each.value.description
+  deletion_protection = false
+
+  view {
+    query          = local.queries[each.key]
+    use_legacy_sql = false
+  }
+
+  depends_on = [google_bigquery_table.view_2]
+}
+
+locals {
+  writer_of_table = merge([
+    for table in keys(local.tables) : { for name, member in var.writers : "${name}-${table}" => { table = table, member = member } }
+  ]...)
+}
+
+# The archive function may add rows to these tables. The role lets it read and change them too, as BigQuery has none that only inserts;
+# it can touch no other table, and run no query.
+resource "google_bigquery_table_iam_member" "writers" {
+  for_each = local.writer_of_table
+
+  project    = var.project_id
+  dataset_id = google_bigquery_dataset.this.dataset_id
+  table_id   = google_bigquery_table.this[each.value.table].table_id
+  role       = "roles/bigquery.dataEditor"
+  member     = each.value.member
+}
+
+# Analysts may read every table and view of the dataset, personal data included. The right to run queries is theirs from elsewhere.
+resource "google_bigquery_dataset_iam_member" "analysts" {
+  for_each = var.analysts
+
+  project    = var.project_id
+  dataset_id = google_bigquery_dataset.this.dataset_id
+  role       = "roles/bigquery.dataViewer"
+  member     = each.value
+}

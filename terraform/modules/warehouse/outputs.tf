@@ -1,0 +1,10 @@
+output "dataset_id" {
+  description = "Name of the dataset. Known once its tables are there."
+  value       = google_bigquery_dataset.this.dataset_id
+  depends_on  = [google_bigquery_table.this]
+}
+
+output "views" {
+  description = "Names of the views that analysts start from."
+  value       = keys(local.views)
+}

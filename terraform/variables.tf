@@ -1,0 +1,310 @@
+variable "alert_thresholds" {
+  description = "When alerts fire; docs/runbooks.md explains each. Ratios are 0 to 1, ages and latencies seconds."
+  type = object({
+    dead_letters              = optional(number, 0)
+    main_lane_age_seconds     = optional(number, 900)
+    retry_lane_age_seconds    = optional(number, 14400)
+    push_error_ratio          = optional(number, 0.2)
+    function_latency_seconds  = optional(number, 20)
+    webhook_latency_seconds   = optional(number, 2)
+    webhook_unauthorized      = optional(number, 10)
+    bounce_ratio              = optional(number, 0.05)
+    spam_ratio                = optional(number, 0.001)
+    minimum_sends_for_a_ratio = optional(number, 200)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for ratio in [var.alert_thresholds.push_error_ratio, var.alert_thresholds.bounce_ratio, var.alert_thresholds.spam_ratio] :
+      ratio > 0 && ratio < 1
+    ])
+    error_message = "alert_thresholds: push_error_ratio, bounce_ratio and spam_ratio are shares between 0 and 1, such as 0.05 for 5 %."
+  }
+}
+
+variable "customerio" {
+  description = <<-EOT
+    The Customer.io account. `region` is where the workspace is (us or eu), as its settings say. `rates` is given where the account's
+    own limits differ from the published ones in shared/topology.json.
+  EOT
+  type = object({
+    region = optional(string, "us")
+    rates = optional(map(object({
+      requests    = number
+      per_seconds = optional(number, 1)
+    })), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["us", "eu"], var.customerio.region)
+    error_message = "customerio.region must be \"us\" or \"eu\": where Customer.io keeps the workspace, not a Google Cloud region."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.customerio.rates) : contains(["track", "send", "broadcast"], name)])
+    error_message = "customerio.rates has the keys track, send and broadcast, as in shared/topology.json."
+  }
+
+  validation {
+    condition     = alltrue([for rate in values(var.customerio.rates) : rate.requests > 0 && rate.per_seconds > 0])
+    error_message = "customerio.rates: requests and per_seconds must both be above 0."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Keep what cannot be had again: event tables, ledger, secrets, stored sources. A destroy fails until this is false and applied."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "environment" {
+  description = "Begins every name and labels every resource, so that several environments can share a project."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.environment))
+    error_message = "environment must be 2 to 10 lower-case letters and digits, a letter first, such as dev, staging or prod."
+  }
+}
+
+variable "event_subscriptions" {
+  description = <<-EOT
+    The company's own consumers of Customer.io events, by name: each gets a subscription on the events topic and dead letters of its own.
+    `filter` is Pub/Sub's filter over attributes, such as `attributes.metric = "unsubscribed"`. With `push_endpoint` Pub/Sub posts each
+    event there with an OIDC token (`push_audience`, default the endpoint); without it the `pullers` pull.
+  EOT
+  type = map(object({
+    filter               = optional(string, "")
+    push_endpoint        = optional(string)
+    push_audience        = optional(string)
+    pullers              = optional(set(string), [])
+    ack_deadline_seconds = optional(number, 60)
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.event_subscriptions) : can(regex("^[a-z][a-z0-9-]{1,40}$", name))])
+    error_message = "event_subscriptions: a name is 2 to 41 lower-case letters, digits and -, a letter first."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.event_subscriptions) : !contains(["retry", "dead-letter"], name)])
+    error_message = "event_subscriptions: \"retry\" and \"dead-letter\" are the names of the events topic's own lanes."
+  }
+
+  validation {
+    condition     = alltrue([for s in values(var.event_subscriptions) : length(s.filter) <= 256])
+    error_message = "event_subscriptions: Pub/Sub takes filters of at most 256 bytes."
+  }
+
+  validation {
+    condition     = alltrue([for s in values(var.event_subscriptions) : try(startswith(s.push_endpoint, "https://"), true)])
+    error_message = "event_subscriptions: push_endpoint must begin with https://."
+  }
+
+  validation {
+    condition     = alltrue([for s in values(var.event_subscriptions) : s.push_endpoint == null || length(s.pullers) == 0])
+    error_message = "event_subscriptions: a subscription either pushes (push_endpoint) or is pulled (pullers), not both."
+  }
+
+  validation {
+    condition     = alltrue([for s in values(var.event_subscriptions) : s.ack_deadline_seconds >= 10 && s.ack_deadline_seconds <= 600])
+    error_message = "event_subscriptions: ack_deadline_seconds must be 10 to 600."
+  }
+}
+
+variable "functions" {
+  description = <<-EOT
+    Sizes that differ from shared/topology.json in this environment, by function. Rates per instance follow from `max_instances`.
+    `min_instances` keeps instances warm: give the webhook one, as Customer.io waits only 4 s for it.
+  EOT
+  type = map(object({
+    memory        = optional(string)
+    max_instances = optional(number)
+    min_instances = optional(number, 0)
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for name in keys(var.functions) : contains(["archive", "broadcast", "identify", "send", "sync", "track", "webhook"], name)
+    ])
+    error_message = "functions has the keys archive, broadcast, identify, send, sync, track and webhook."
+  }
+
+  validation {
+    condition     = try(var.functions["broadcast"].max_instances, null) == null || try(var.functions["broadcast"].max_instances, 1) == 1
+    error_message = "functions.broadcast.max_instances must stay 1: Customer.io takes one broadcast per 10 s, and one instance keeps count."
+  }
+
+  validation {
+    condition     = alltrue([for f in values(var.functions) : f.min_instances >= 0 && f.min_instances <= coalesce(f.max_instances, 1000)])
+    error_message = "functions: min_instances must be between 0 and max_instances."
+  }
+
+  validation {
+    condition     = alltrue([for f in values(var.functions) : coalesce(f.max_instances, 1) >= 1])
+    error_message = "functions: max_instances must be at least 1."
+  }
+}
+
+variable "github_deploy" {
+  description = <<-EOT
+    Lets .github/workflows/deploy.yml of one GitHub repository plan and apply without a key. `repository` is OWNER/NAME; `repository_id`
+    its number (`gh api repos/OWNER/NAME --jq .id`), which a later owner of the same name does not get.
+  EOT
+  type = object({
+    repository    = string
+    repository_id = string
+    branch        = optional(string, "main")
+  })
+  default = null
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_deploy.repository)) || var.github_deploy == null
+    error_message = "github_deploy.repository must be OWNER/NAME."
+  }
+
+  validation {
+    condition     = can(regex("^[0-9]+$", var.github_deploy.repository_id)) || var.github_deploy == null
+    error_message = "github_deploy.repository_id must be a number: gh api repos/OWNER/NAME --jq .id"
+  }
+}
+
+variable "ledger" {
+  description = "Firestore's location: a region or a multi-region such as eur3 or nam5. Default: `region`. It cannot be changed later."
+  type = object({
+    location = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "notifications" {
+  description = "Who is told of alerts: email addresses, and ids of existing channels (projects/P/notificationChannels/N), such as PagerDuty."
+  type = object({
+    emails   = optional(set(string), [])
+    channels = optional(set(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for id in var.notifications.channels : can(regex("^projects/[^/]+/notificationChannels/[0-9]+$", id))])
+    error_message = "notifications.channels: an id is projects/PROJECT/notificationChannels/NUMBER (gcloud beta monitoring channels list)."
+  }
+
+  validation {
+    condition     = alltrue([for address in var.notifications.emails : can(regex("^[^@\\s]+@[^@\\s]+$", address))])
+    error_message = "notifications.emails must be email addresses."
+  }
+}
+
+variable "operators" {
+  description = "Who may read, replay and discard dead letters, as IAM members such as group:oncall@example.com."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for member in var.operators : can(regex("^(user|group|serviceAccount|principal|principalSet):.+$", member))])
+    error_message = "operators: an IAM member is user:, group: or serviceAccount: and an address. Not allUsers: dead letters hold personal data."
+  }
+}
+
+variable "project_id" {
+  description = "The Google Cloud project that everything is created in."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
+    error_message = "project_id must be a project's id (6 to 30 lower-case letters, digits and -), not its name or number."
+  }
+}
+
+variable "publishers" {
+  description = "Which of the company's applications may publish jobs, by kind, as IAM members."
+  type        = map(set(string))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for kind in keys(var.publishers) : contains(["identify", "track", "send", "broadcast", "sync"], kind)])
+    error_message = "publishers has the keys identify, track, send, broadcast and sync. Only the webhook publishes events."
+  }
+
+  validation {
+    condition = alltrue([
+      for member in flatten(values(var.publishers)) : can(regex("^(user|group|serviceAccount|principal|principalSet):.+$", member))
+    ])
+    error_message = "publishers: an IAM member is user:, group: or serviceAccount: and an address. Not allUsers: a job is sent to Customer.io as it is."
+  }
+}
+
+variable "region" {
+  description = "The Google Cloud region of functions and storage, near where the jobs are published."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "region must be a Google Cloud region such as europe-west1, not a zone or a multi-region."
+  }
+}
+
+variable "runbooks_url" {
+  description = "Address of docs/runbooks.md where people can read it, for a link in every alert: https://github.com/OWNER/NAME/blob/main/docs/runbooks.md."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = can(regex("^https://.+", var.runbooks_url)) || var.runbooks_url == null
+    error_message = "runbooks_url must begin with https://."
+  }
+}
+
+variable "secrets" {
+  description = <<-EOT
+    How secrets are kept; never their values. `replicas` lists regions (default: Google chooses). `rotation` asks for a reminder every
+    `every_days` days from `first` (a time to come, such as 2030-01-01T00:00:00Z); the value is changed by hand, docs/deploy.md says how.
+  EOT
+  type = object({
+    replicas = optional(set(string), [])
+    rotation = optional(object({
+      first      = string
+      every_days = optional(number, 90)
+    }))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.secrets.rotation == null || can(timeadd(var.secrets.rotation.first, "0s"))
+    error_message = "secrets.rotation.first must be a time such as 2030-01-01T00:00:00Z."
+  }
+}
+
+variable "warehouse" {
+  description = <<-EOT
+    BigQuery. `location` is a region or a multi-region (EU, US; default `region`) and cannot be changed later. `expiry_days` drops daily
+    partitions after so many days (default: kept). `analysts` may read, as IAM members.
+  EOT
+  type = object({
+    location    = optional(string)
+    expiry_days = optional(number)
+    analysts    = optional(set(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = try(var.warehouse.expiry_days >= 1, true)
+    error_message = "warehouse.expiry_days must be at least 1, or left out to keep every event."
+  }
+}

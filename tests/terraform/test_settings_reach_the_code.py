@@ -1,0 +1,38 @@
+"""The code starts with what Terraform tells it, and finds there what it expects."""
+
+import inspect
+from importlib import import_module
+
+import pytest
+
+from ops.target import Target
+from shared.ledger.firestore import FirestoreLedger
+from shared.topology import topology
+from tests.terraform.applied import Applied
+
+
+@pytest.mark.parametrize("function", sorted(topology().functions))
+def test_a_function_starts(prod: Applied, function: str) -> None:
+    variables = prod.functions[function].variables
+
+    assert import_module(f"shared.handlers.{function}").endpoint(variables)
+
+
+def test_claims_expire(prod: Applied) -> None:
+    (field,) = prod.of("google_firestore_field")
+
+    collection = inspect.signature(FirestoreLedger).parameters["collection"].default
+    assert (field["collection"], field["field"]) == (collection, "expires_at")
+
+
+def test_the_operators_command_finds_the_environment(prod: Applied) -> None:
+    target = Target("example-customerio-prod", "prod-", {})
+
+    names = ("site-id", "track-api-key", "app-api-key", "webhook-signing-key")
+    assert {target.secret(name) for name in names} == {
+        secret["id"] for secret in prod.of("google_secret_manager_secret")
+    }
+    assert [target.dataset] == [dataset["dataset_id"] for dataset in prod.of("google_bigquery_dataset")]
+    assert {target.topic(kind.topic) for kind in topology().jobs.values()} <= {
+        topic["id"] for topic in prod.of("google_pubsub_topic")
+    }

@@ -1,0 +1,249 @@
+"""The wiring rules hold in every environment, and each is broken by the fault it is there for."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.terraform.applied import Applied, Values
+from tests.terraform.conftest import Environments
+from tests.terraform.terraform_tool import Resource, lean_workspace
+from tests.terraform.wiring import problems
+
+type Fault = Callable[[list[Resource]], None]
+
+_AGENT = "service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
+_PROJECT = "example-customerio-prod"
+_TRACK = f"prod-cio-track@{_PROJECT}.iam.gserviceaccount.com"
+_PUSH = f"prod-cio-track-push@{_PROJECT}.iam.gserviceaccount.com"
+_SUBSCRIPTION = 'module.job["track"].google_pubsub_subscription.lane["main"]'
+_FUNCTION = 'module.job["track"].module.function.google_cloudfunctions2_function.this'
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_every_environment_is_wired(environments: Environments, environment: str) -> None:
+    assert problems(environments(environment)[1]) == []
+
+
+def without(address: str) -> Fault:
+    def fault(resources: list[Resource]) -> None:
+        del resources[_index(resources, address)]
+
+    return fault
+
+
+def changed(address: str, change: Callable[[Values], None]) -> Fault:
+    def fault(resources: list[Resource]) -> None:
+        change(resources[_index(resources, address)].values)
+
+    return fault
+
+
+def added(kind: str, **values: object) -> Fault:
+    def fault(resources: list[Resource]) -> None:
+        resources.append(Resource(f"{kind}.planted", kind, {"condition": [], **values}))
+
+    return fault
+
+
+def _index(resources: list[Resource], address: str) -> int:
+    (index,) = (i for i, resource in enumerate(resources) if resource.address == address)
+    return index
+
+
+def _set(**changes: object) -> Callable[[Values], None]:
+    return lambda values: values.update(changes)
+
+
+def _serve(**changes: object) -> Callable[[Values], None]:
+    return lambda values: values["service_config"][0].update(changes)
+
+
+def _token(**changes: object) -> Callable[[Values], None]:
+    return lambda values: values["push_config"][0]["oidc_token"][0].update(changes)
+
+
+FAULTS: dict[str, tuple[Fault, str]] = {
+    "agent may not forward to the retry topic": (
+        without('module.job["track"].google_pubsub_topic_iam_member.pubsub_forwards'),
+        "Pub/Sub's agent may not publish to prod-cio-track-retry: prod-cio-track cannot forward",
+    ),
+    "agent may not acknowledge": (
+        without('module.job["track"].google_pubsub_subscription_iam_member.pubsub_forwards["retry"]'),
+        "Pub/Sub's agent may not acknowledge on prod-cio-track-retry: it forwards and delivers again for ever",
+    ),
+    "agent may not sign": (
+        without('module.job["track"].google_service_account_iam_binding.push_signers'),
+        f"Pub/Sub's agent may not sign as {_PUSH}: prod-cio-track cannot push",
+    ),
+    "dead letters that nobody reads": (
+        without('module.job["track"].module.dead_letter.google_pubsub_subscription.this'),
+        "topic prod-cio-track-dead-letter has no subscription: what is published to it is lost",
+    ),
+    "dead letters for a week": (
+        changed(
+            'module.job["track"].module.dead_letter.google_pubsub_subscription.this',
+            _set(message_retention_duration="604800s"),
+        ),
+        "subscription prod-cio-track-dead-letter keeps dead letters for less than 31 days",
+    ),
+    "no expiry policy": (
+        changed(_SUBSCRIPTION, _set(expiration_policy=[])),
+        "subscription prod-cio-track expires when it is idle",
+    ),
+    "no dead-letter policy": (
+        changed(_SUBSCRIPTION, _set(dead_letter_policy=[])),
+        "subscription prod-cio-track has no dead-letter policy",
+    ),
+    "no backoff": (
+        changed(_SUBSCRIPTION, _set(retry_policy=[])),
+        "subscription prod-cio-track retries at once, without backoff",
+    ),
+    "retry lane skipped": (
+        changed(
+            _SUBSCRIPTION,
+            lambda values: values["dead_letter_policy"][0].update(
+                dead_letter_topic=f"projects/{_PROJECT}/topics/prod-cio-track-dead-letter"
+            ),
+        ),
+        "lane main of cio-track does not forward to cio-track-retry",
+    ),
+    "push without a token": (
+        changed(_SUBSCRIPTION, lambda values: values["push_config"][0].update(oidc_token=[])),
+        "subscription prod-cio-track pushes without a token",
+    ),
+    "token for somebody else": (
+        changed(_SUBSCRIPTION, _token(audience="https://example.com")),
+        "subscription prod-cio-track makes its token out to https://example.com, not to prod-cio-track",
+    ),
+    "ack deadline below the timeout": (
+        changed(_SUBSCRIPTION, _set(ack_deadline_seconds=50)),
+        "subscription prod-cio-track pushes again before prod-cio-track gives up",
+    ),
+    "job function open to the internet": (
+        changed(_FUNCTION, _serve(ingress_settings="ALLOW_ALL")),
+        "prod-cio-track can be reached from the internet",
+    ),
+    "somebody else may call a job function": (
+        added(
+            "google_cloud_run_v2_service_iam_member",
+            name="prod-cio-track",
+            role="roles/run.invoker",
+            member="group:everybody@example.com",
+        ),
+        "group:everybody@example.com may call prod-cio-track and is not who pushes to it",
+    ),
+    "webhook closed": (
+        without('module.webhook.google_cloud_run_v2_service_iam_member.invoker["anybody"]'),
+        "prod-cio-webhook cannot be called by Customer.io",
+    ),
+    "public topic": (
+        added(
+            "google_pubsub_topic_iam_member", topic="prod-cio-send", role="roles/pubsub.publisher", member="allUsers"
+        ),
+        "allUsers has roles/pubsub.publisher on prod-cio-send",
+    ),
+    "editor of the project": (
+        added("google_project_iam_member", role="roles/editor", member=f"serviceAccount:{_TRACK}"),
+        f"serviceAccount:{_TRACK} has roles/editor on the whole project",
+    ),
+    "every Firestore database of the project": (
+        changed('module.ledger.google_project_iam_member.writers["send"]', _set(condition=[])),
+        "prod-cio-send is told of prod-cio-ledger and may not use it alone",
+    ),
+    "built by the default account": (
+        changed(_FUNCTION, lambda values: values["build_config"][0].update(service_account=None)),
+        "prod-cio-track is built by the project's default account",
+    ),
+    "may not read its own secret": (
+        without('module.secret["track_api_key"].google_secret_manager_secret_iam_member.readers["track"]'),
+        "prod-cio-track is told of prod-cio-track-api-key without roles/secretmanager.secretAccessor",
+    ),
+    "may read another's secret": (
+        added(
+            "google_secret_manager_secret_iam_member",
+            secret_id="prod-cio-app-api-key",
+            role="roles/secretmanager.secretAccessor",
+            member=f"serviceAccount:{_TRACK}",
+        ),
+        f"serviceAccount:{_TRACK} may read prod-cio-app-api-key and is not told of it",
+    ),
+    "secret's value in the state": (
+        added("google_secret_manager_secret_version", secret=f"projects/{_PROJECT}/secrets/prod-cio-site-id"),
+        "the state holds the value of prod-cio-site-id",
+    ),
+    "may not dead-letter": (
+        without('module.job["track"].google_pubsub_topic_iam_member.function_dead_letters'),
+        "prod-cio-track is told of prod-cio-track-dead-letter and may not publish to it",
+    ),
+    "may not write rows": (
+        without('module.warehouse.google_bigquery_table_iam_member.writers["archive-events"]'),
+        "prod-cio-archive may not write to events",
+    ),
+    "more instances than the rate allows": (
+        changed(_FUNCTION, _serve(max_instance_count=5)),
+        "functions may together call Customer.io 1125 times a second; track allows 1000",
+    ),
+    "name without the environment": (
+        changed("google_pubsub_topic.secret_rotation[0]", _set(name="secret-rotation")),
+        "secret-rotation does not begin with prod: two environments cannot share a project",
+    ),
+    "alert without a runbook": (
+        changed(
+            'module.monitoring.google_monitoring_alert_policy.this["faults"]',
+            lambda values: values["documentation"][0].update(content="Something is wrong."),
+        ),
+        "alert prod-cio: a function has a fault has no runbook",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_found(prod: Applied, name: str) -> None:
+    fault, expected = FAULTS[name]
+    resources = copy.deepcopy(prod.resources)
+
+    fault(resources)
+
+    assert expected in problems(Applied(resources))
+
+
+def test_faults_planted_in_the_files_are_found(tmp_path: Path) -> None:
+    workspace = lean_workspace(tmp_path)
+    workspace.replace("terraform/modules/job/main.tf", '    ttl = ""\n', '    ttl = "2678400s"\n')
+    workspace.replace(
+        "terraform/modules/job/main.tf",
+        "audience              = module.function.uri",
+        'audience              = "https://example.com"',
+    )
+    workspace.replace(
+        "terraform/modules/job/main.tf",
+        "{ push = google_service_account.push.member }",
+        '{ push = google_service_account.push.member, anybody = "allUsers" }',
+    )
+    workspace.replace(
+        "terraform/modules/function/variables.tf", '"ALLOW_INTERNAL_ONLY"\n  nullable', '"ALLOW_ALL"\n  nullable'
+    )
+    workspace.replace(
+        "terraform/modules/job/iam.tf",
+        'role         = "roles/pubsub.subscriber"',
+        'role         = "roles/pubsub.viewer"',
+    )
+    workspace.replace(
+        "terraform/modules/dead_letter/main.tf", 'role    = "roles/pubsub.publisher"', 'role    = "roles/pubsub.viewer"'
+    )
+    workspace.replace("terraform/rates.tf", "rate / local.instances_by_rate[name]", "rate")
+
+    found = problems(Applied(workspace.apply("dev")))
+
+    for expected in (
+        "subscription dev-cio-send expires when it is idle",
+        "subscription dev-cio-send makes its token out to https://example.com, not to dev-cio-send",
+        "dev-cio-send can be reached from the internet",
+        "allUsers has roles/run.invoker on dev-cio-send",
+        "Pub/Sub's agent may not acknowledge on dev-cio-send: it forwards and delivers again for ever",
+        "Pub/Sub's agent may not publish to dev-cio-send-dead-letter: dev-cio-send-retry cannot forward",
+        "functions may together call Customer.io 3000 times a second; track allows 1000",
+    ):
+        assert expected in found
