@@ -225,7 +225,7 @@ class Publisher:
         return self._publish("broadcast", {"broadcast_id": broadcast_id, **body}, options)
 
     def sync_user(self, user: Mapping[str, Any], *, options: JobOptions | None = None) -> "Future[str]":
-        """Bring a user record to Customer.io: ``id``, ``email``, ``preferences`` and whatever else describes the user."""
+        """Bring a user record to Customer.io: ``id``, ``email``, ``preferences`` and what else describes the user."""
         return self._publish("sync", user, options)
 
     def user_deleted(self, id: str | int, *, options: JobOptions | None = None) -> "Future[str]":  # noqa: A002

@@ -9,9 +9,13 @@ import asyncio
 
 import msgspec
 
-from shared.customerio.errors import CustomerIOError
+from shared.customerio.errors import CustomerIOError, RateLimitedError
 from shared.customerio.gate import Bucket, Gate
 from shared.customerio.http import Connection
+
+# Fewer than the connections of the pool: a request that waited for one until its time was up would look like one
+# that was sent and never answered.
+_REQUESTS = 150
 
 
 class _Accepted(msgspec.Struct):
@@ -35,6 +39,7 @@ class AppAPI:
         self._longest_wait = longest_wait
         self._gate = Gate()
         self._bucket = Bucket(requests_per_second)
+        self._under_way = 0
 
     async def send(self, channel: str, body: bytes) -> str:
         """Send one transactional message through ``channel`` and return its ``delivery_id``.
@@ -54,12 +59,18 @@ class AppAPI:
 
     async def _post(self, path: str, body: bytes) -> _Accepted:
         self._gate.check()
-        await asyncio.sleep(self._bucket.reserve(self._longest_wait))
+        if self._under_way >= (1 if self._gate.is_probing else _REQUESTS):
+            raise RateLimitedError("too many requests wait for Customer.io")
+        wait = self._bucket.reserve(self._longest_wait)
+        self._under_way += 1
         try:
+            await asyncio.sleep(wait)
             response = await self._connection.post(path, body)
         except CustomerIOError as error:
             self._gate.failed(error)
             raise
+        finally:
+            self._under_way -= 1
         self._gate.succeeded()
         try:
             return msgspec.json.decode(response.content, type=_Accepted, strict=False)

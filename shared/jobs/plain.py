@@ -16,7 +16,11 @@ def plain(value: Any, field: str = "") -> Any:
         InvalidJob: it holds a naive datetime, a date, NaN, infinity, or something that is no JSON.
     """
     match value:
-        case None | bool() | int() | str():
+        case None | bool() | int():
+            return value
+        case str():
+            if not _is_unicode(value):
+                raise InvalidJob(field, "must be text that UTF-8 can write: it holds half a surrogate pair")
             return value
         case float():
             if not math.isfinite(value):
@@ -46,7 +50,17 @@ def unix_seconds(when: datetime | int, field: str) -> int:
     return when
 
 
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _name(name: Any, field: str) -> str:
     if not isinstance(name, str):
         raise InvalidJob(field, f"must have text as names, not {type(name).__name__}")
+    if not _is_unicode(name):
+        raise InvalidJob(field, "has a name that UTF-8 cannot write")
     return name

@@ -6,9 +6,22 @@ https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1#precon
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from google.api_core.exceptions import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    GoogleAPIError,
+    NotFound,
+    RetryError,
+    ServiceUnavailable,
+)
+from google.api_core.retry import AsyncRetry, if_exception_type
+from google.auth.exceptions import GoogleAuthError
+from google.cloud.firestore import AsyncClient
 
 from shared.ledger.protocol import (
     RETENTION,
@@ -19,156 +32,136 @@ from shared.ledger.protocol import (
     LedgerError,
     Record,
     Take,
+    Token,
     decide,
     hashed,
 )
 
-if TYPE_CHECKING:
-    from google.cloud.firestore import AsyncClient
-
+# Of a method of the ledger, however many requests it takes.
 _CALL_SECONDS = 5.0
-# Rounds of reading and taking; each lost one means that another caller got further.
-_ROUNDS = 3
+# The client's own policy goes on for a minute, and each of its attempts for as long as the timeout.
+_RETRY = AsyncRetry(if_exception_type(Aborted, ServiceUnavailable), initial=0.1, maximum=1.0, timeout=3.0)
+_LIMITS: dict[str, Any] = {"retry": _RETRY, "timeout": _CALL_SECONDS}
+# Absent, where it was read, or changed since.
+_OTHERWISE = (AlreadyExists, FailedPrecondition, NotFound)
 
 
 class FirestoreLedger:
-    """A ``Ledger`` and ``ProfileStates`` in Firestore. The field ``expires_at`` is what its TTL policy is on.
+    """A ``Ledger`` and ``ProfileStates`` in Firestore. The TTL policy is to be on ``expires_at`` of ``collection``.
 
     Args:
-        client: makes the client, at the first call, within the event loop that uses it.
+        client: a client, or what makes it at the first call, within the event loop that uses it.
+        collection: of the claims.
         now: the clock; given by tests.
-        claims: name of the collection of claims.
-        profiles: name of the collection of users' states.
+        profiles: collection of the users' states, which do not expire.
     """
 
     def __init__(
         self,
-        client: "Callable[[], AsyncClient]",
+        client: AsyncClient | Callable[[], AsyncClient],
+        collection: str = "ledger",
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        claims: str = "ledger",
         profiles: str = "profiles",
     ) -> None:
-        self._new_client = client
+        self._given = client
+        self._collection = collection
         self._now = now
-        self._names = claims, profiles
-        self._opened: AsyncClient | None = None
-        self._opening = asyncio.Lock()
+        self._profiles = profiles
 
     async def claim(self, key: str, fingerprint: str, lease_seconds: float) -> Claimed | AlreadyDone | Busy | Conflict:
-        document_id, token = hashed(key), uuid.uuid4().hex
-        fields = {
-            "fingerprint": fingerprint,
-            "state": "claimed",
-            "lease_until": self._now() + timedelta(seconds=lease_seconds),
-            "result": "",
-            "token": token,
-            "expires_at": self._now() + RETENTION,
-        }
-        async with self._answers():
-            for _ in range(_ROUNDS):
-                if written := await self._create(document_id, fields):
-                    return Claimed(document_id, written)
-                taken = await self._take(document_id, fingerprint, fields)
-                if taken is not None:
-                    return taken
-        return Busy(self._now() + timedelta(seconds=lease_seconds))
+        name, identity = hashed(key), uuid.uuid4().hex
+        async with _bounded():
+            document = self._document(self._collection, name)
+            found: Any = None  # as for most jobs, which saves them the read
+            while True:
+                now = self._now()
+                decision = decide(_record(found), fingerprint, now)
+                if not isinstance(decision, Take):
+                    return decision
+                fields = {
+                    "fingerprint": fingerprint,
+                    "state": "claimed",
+                    "lease_until": now + timedelta(seconds=lease_seconds),
+                    "result": "",
+                    "token": identity,
+                    "expires_at": now + RETENTION,
+                }
+                try:
+                    written = await _write(document, fields, found)
+                except _OTHERWISE:
+                    found = await document.get(**_LIMITS)
+                    # A write whose answer was lost has been repeated by the client, and met itself.
+                    if not found.exists or found.get("token") != identity:
+                        continue
+                    written = found
+                return Claimed(name, Token(written.update_time, fingerprint), decision.retaken)
 
     async def finish(self, claim: Claimed, result: str) -> None:
-        async with self._answers():
-            document = await self._claim_document(claim.key)
-            await document.set({"state": "done", "result": result}, merge=True, timeout=_CALL_SECONDS)
+        fields, written_at = {"state": "done", "result": result}, claim.token.proof
+        async with _bounded():
+            document = self._document(self._collection, claim.key)
+            while True:
+                with suppress(*_OTHERWISE):
+                    await document.update(fields, option=_as_of(written_at), **_LIMITS)
+                    return
+                found = await document.get(**_LIMITS)
+                record = _record(found)
+                if record is None or record.state == "done" or record.fingerprint != claim.token.fingerprint:
+                    return
+                written_at = found.update_time
 
     async def release(self, claim: Claimed) -> None:
-        async with self._answers(), _unless_taken_over():
-            document = await self._claim_document(claim.key)
-            await document.delete(option=await self._as_written(claim.token), timeout=_CALL_SECONDS)
+        async with _bounded():
+            with suppress(*_OTHERWISE):
+                document = self._document(self._collection, claim.key)
+                await document.delete(option=_as_of(claim.token.proof), **_LIMITS)
 
     async def unknown(self, claim: Claimed) -> None:
-        async with self._answers(), _unless_taken_over():
-            document = await self._claim_document(claim.key)
-            await document.update(
-                {"state": "unknown"}, option=await self._as_written(claim.token), timeout=_CALL_SECONDS
-            )
+        async with _bounded():
+            with suppress(*_OTHERWISE):
+                document = self._document(self._collection, claim.key)
+                await document.update({"state": "unknown"}, option=_as_of(claim.token.proof), **_LIMITS)
 
-    async def state(self, person: str) -> str | None:
-        async with self._answers():
-            document = (await self._client()).collection(self._names[1]).document(hashed(person))
-            found = await document.get(timeout=_CALL_SECONDS)
-        return str(found.get("state")) if found.exists else None
+    async def state(self, key: str) -> str | None:
+        async with _bounded():
+            found = await self._document(self._profiles, hashed(key)).get(**_LIMITS)
+            return str(found.get("state")) if found.exists else None
 
-    async def remember(self, person: str, state: str) -> None:
-        async with self._answers():
-            document = (await self._client()).collection(self._names[1]).document(hashed(person))
-            await document.set({"state": state}, timeout=_CALL_SECONDS)
+    async def remember(self, key: str, state: str) -> None:
+        async with _bounded():
+            await self._document(self._profiles, hashed(key)).set({"state": state}, **_LIMITS)
 
-    async def _create(self, document_id: str, fields: dict[str, Any]) -> object | None:
-        """Create the document: its update time, or None when there is one."""
-        from google.api_core.exceptions import AlreadyExists  # noqa: PLC0415
+    def _document(self, collection: str, name: str) -> Any:
+        if not isinstance(self._given, AsyncClient):
+            self._given = self._given()
+        return self._given.collection(collection).document(name)
 
-        document = await self._claim_document(document_id)
-        try:
-            written = await document.create(fields, timeout=_CALL_SECONDS)
-        except AlreadyExists:
-            return None
-        update_time: object = written.update_time
-        return update_time
 
-    async def _take(
-        self, document_id: str, fingerprint: str, fields: dict[str, Any]
-    ) -> Claimed | AlreadyDone | Busy | Conflict | None:
-        """Take what is there as it was read; None when it changed meanwhile."""
-        from google.api_core.exceptions import FailedPrecondition, NotFound  # noqa: PLC0415
+async def _write(document: Any, fields: dict[str, object], found: Any) -> Any:
+    """Write what was decided upon ``found``, if that is still what is there."""
+    if found is None or not found.exists:
+        return await document.create(fields, **_LIMITS)
+    return await document.update(fields, option=_as_of(found.update_time), **_LIMITS)
 
-        document = await self._claim_document(document_id)
-        found = await document.get(timeout=_CALL_SECONDS)
-        if not found.exists:
-            return None
-        stored = found.to_dict()
-        if stored["token"] == fields["token"]:
-            return Claimed(document_id, found.update_time)  # the client repeated a create that had arrived
-        record = Record(stored["fingerprint"], stored["state"], stored["lease_until"], stored["result"])
-        decision = decide(record, fingerprint, self._now())
-        if not isinstance(decision, Take):
-            return decision
-        try:
-            option = await self._as_written(found.update_time)
-            written = await document.update(fields, option=option, timeout=_CALL_SECONDS)
-        except (FailedPrecondition, NotFound):
-            return None
-        return Claimed(document_id, written.update_time, decision.retaken)
 
-    async def _claim_document(self, document_id: str) -> Any:
-        return (await self._client()).collection(self._names[0]).document(document_id)
+def _as_of(update_time: object) -> Any:
+    return AsyncClient.write_option(last_update_time=update_time)
 
-    async def _as_written(self, update_time: object) -> Any:
-        return (await self._client()).write_option(last_update_time=update_time)
 
-    async def _client(self) -> "AsyncClient":
-        if self._opened is None:
-            async with self._opening:
-                if self._opened is None:
-                    # Most of a second of imports, which the event loop need not wait for.
-                    await asyncio.to_thread(__import__, "google.cloud.firestore")
-                    self._opened = self._new_client()
-        return self._opened
-
-    @asynccontextmanager
-    async def _answers(self) -> AsyncIterator[None]:
-        from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415
-
-        try:
-            yield
-        except (GoogleAPIError, TimeoutError) as error:
-            msg = f"the ledger did not answer: {type(error).__name__}"
-            raise LedgerError(msg) from None
+def _record(found: Any) -> Record | None:
+    if found is None or not found.exists:
+        return None
+    stored = found.to_dict()
+    return Record(stored["fingerprint"], stored["state"], stored["lease_until"], stored["result"])
 
 
 @asynccontextmanager
-async def _unless_taken_over() -> AsyncIterator[None]:
-    from google.api_core.exceptions import FailedPrecondition, NotFound  # noqa: PLC0415
-
+async def _bounded() -> AsyncIterator[None]:
+    """No longer than a call may take, and no error but the ledger's own."""
     try:
-        yield
-    except (FailedPrecondition, NotFound):
-        return
+        async with asyncio.timeout(_CALL_SECONDS):
+            yield
+    except (GoogleAPIError, GoogleAuthError, OSError) as error:  # OSError: a timeout, or no project to be found
+        cause = error.cause if isinstance(error, RetryError) and error.cause else error
+        raise LedgerError(f"the ledger did not answer: {type(cause).__name__}") from None

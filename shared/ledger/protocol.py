@@ -9,13 +9,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-# Longer than a job can live: 16 hours in the retry lane, 31 days as a dead letter, and the same again after a replay
-# at the last moment.
-RETENTION = timedelta(days=66)
+# Counted from the last claim. Longer than a job can be away between two attempts: 16 hours in the retry lane, 31 days
+# as a dead letter, then a replay and the retry lane again.
+RETENTION = timedelta(days=45)
 
 
 class LedgerError(Exception):
-    """The ledger did not answer. The job is to come again; the text holds no key."""
+    """The ledger did not answer: the job is to come again. The call may have taken effect; no key is in the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Proof of one claim; opaque to all but the ledger that gave it.
+
+    Args:
+        proof: what tells this claim from a later one of the same key.
+        fingerprint: of the claim.
+    """
+
+    proof: object
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +37,13 @@ class Claimed:
 
     Args:
         key: of the record, hashed.
-        token: proof of this claim; opaque.
+        token: lets this holder, and no later one, end the claim.
         retaken: whether an earlier claim ended without word of its outcome.
     """
 
     key: str
-    token: object
-    retaken: bool = False
+    token: Token
+    retaken: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +66,38 @@ class Conflict:
 
 
 class Ledger(Protocol):
-    """Claims by key. Every method raises ``LedgerError`` when the ledger does not answer."""
+    """Claims by key. Every method raises ``LedgerError`` when the ledger does not answer.
+
+    A claim is ended once, by ``finish``, ``release`` or ``unknown``. A holder whose lease ran out keeps its claim until
+    another takes it over. After that its ``release`` and ``unknown`` have no effect.
+    """
 
     async def claim(self, key: str, fingerprint: str, lease_seconds: float) -> Claimed | AlreadyDone | Busy | Conflict:
-        """Claim ``key``, for what ``fingerprint`` stands for; of many callers at once one gets it."""
+        """Claim ``key``, any text, for what the hash ``fingerprint`` stands for; of many at once one gets it."""
 
     async def finish(self, claim: Claimed, result: str) -> None:
-        """Keep that it was done. It counts even when the lease had run out: it did happen."""
+        """Keep that it was done.
+
+        It counts even for a holder that was taken over, because it did happen: whoever holds the claim now, or left it
+        unknown, has no more to do. The first result stays. Of a record that was let go of, or that is another
+        fingerprint's by now, nothing changes.
+        """
 
     async def release(self, claim: Claimed) -> None:
-        """Nothing can have happened: the next claim starts afresh. Without effect when another took the claim over."""
+        """Nothing can have happened: the next claim starts afresh."""
 
     async def unknown(self, claim: Claimed) -> None:
-        """It may have happened: the next claim is a retaken one, at once. Without effect when another took it over."""
+        """It may have happened: the next claim is a retaken one, at once."""
 
 
 class ProfileStates(Protocol):
     """What was last applied of each user; kept for good. Both raise ``LedgerError`` when the store does not answer."""
 
-    async def state(self, person: str) -> str | None:
-        """What was remembered last."""
+    async def state(self, key: str) -> str | None:
+        """What was remembered last of the user ``key`` names."""
 
-    async def remember(self, person: str, state: str) -> None:
-        """Remember ``state``."""
+    async def remember(self, key: str, state: str) -> None:
+        """Remember ``state``: a content hash, or a word such as ``suppressed``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ as the body itself, in structured mode below ``data``.
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Literal
 
 import msgspec
 
@@ -17,8 +16,6 @@ from shared.topology import LaneName
 # https://cloud.google.com/pubsub/docs/handling-failures#forwarded
 FORWARDED_FROM = "CloudPubSubDeadLetterSourceSubscription"
 FORWARDED_PUBLISH_TIME = "CloudPubSubDeadLetterSourceTopicPublishTime"
-
-DeliveryGuarantee = Literal["at_least_once", "at_most_once"]
 
 
 class NotAnEnvelopeError(ValueError):

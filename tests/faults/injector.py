@@ -1,4 +1,4 @@
-"""What goes wrong during a run: a fifth of Customer.io's answers, functions killed, acknowledgements lost, BigQuery and Pub/Sub frozen."""
+"""What goes wrong during a run: a fifth of Customer.io's answers, killed functions, lost acknowledgements, freezes."""
 
 import json
 import os

@@ -27,11 +27,17 @@ def run(stack: RunningStack, *, jobs: int, seed: int, per_second: float, patienc
         applied = applied_markers(stack)
         return all(applied[work.marker] or work.marker in dead for work in works)
 
+    every = jobs / 10_000  # a look at all of them costs as much as some of them
     try:
-        until(settled, "every job to be settled", patience=patience)
+        until(settled, "every job to be settled", patience=patience, every=every)
         until(lambda: idle(stack), "every delivery to end", patience=patience)
         collect_dead_letters(stack, dead)
-        until(lambda: (balance := webhook_balance(stack))[0] <= balance[1], "every event's row", patience=patience)
+        until(
+            lambda: (balance := webhook_balance(stack))[0] <= balance[1],
+            "every event's row",
+            patience=patience,
+            every=every,
+        )
     except AssertionError as error:
         say(f"not settled: {error}")
     return audit(stack, works, dead, killer.killed)

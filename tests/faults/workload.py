@@ -1,4 +1,4 @@
-"""The jobs of a run, all from the seed. Each has a marker of its own that can be found again wherever the job ends up."""
+"""The jobs of a run, all from the seed, each with a marker by which it is found again wherever it ends up."""
 
 import json
 import random

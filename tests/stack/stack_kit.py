@@ -25,12 +25,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 
 
-def until[T](check: Callable[[], T | None], what: str, *, patience: float = PATIENCE) -> T:
+def until[T](check: Callable[[], T | None], what: str, *, patience: float = PATIENCE, every: float = 0.05) -> T:
     """The first true answer of ``check``."""
     deadline = time.monotonic() + patience
     while not (answer := check()):
         assert time.monotonic() < deadline, f"waited {patience:g} s for {what}"
-        time.sleep(0.05)
+        time.sleep(every)
     return answer
 
 
