@@ -2,68 +2,56 @@
 
     from shared.publisher import Publisher
 
-    publisher = Publisher("my-project")
-    publisher.identify("42", email="ada@example.com", plan="pro")
-    publisher.send_email(to="ada@example.com", identifiers={"id": "42"}, transactional_message_id=7)
+    with Publisher("my-project") as publisher:
+        publisher.identify("42", email="ada@example.com", plan="pro")
+        publisher.send_email(to="ada@example.com", identifiers={"id": "42"}, transactional_message_id=7)
 
-Every call returns the publish's future, whose result is the message id. A person is an id (text or number), or a
-mapping with one other
-identifier: ``{"email": "ada@example.com"}``. Needs google-cloud-pubsub and msgspec.
+Every call returns the publish's future at once; its result is the message id. A person is an id (text or number), or a
+mapping with one other identifier: ``{"email": "ada@example.com"}``. Needs google-cloud-pubsub and msgspec.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import msgspec
 from google.cloud.pubsub_v1 import PublisherClient
-from google.cloud.pubsub_v1.types import PublisherOptions
+from google.cloud.pubsub_v1.publisher.exceptions import MessageTooLargeError
 
-from shared.jobs import InvalidJob, new_ulid, parse_broadcast, parse_identify, parse_send, parse_sync, parse_track
-from shared.jobs.plain import plain, unix_seconds
+from shared.job_options import JobOptions, When, message_attributes
+from shared.jobs import InvalidJob, parse_broadcast, parse_identify, parse_send, parse_sync, parse_track
+from shared.jobs.plain import plain
+from shared.pubsub.outbox import Outbox
 from shared.topology import topology
 
+__all__ = ["InvalidJob", "JobOptions", "Publisher"]
+
 Person = str | int | Mapping[str, Any]
-When = datetime | int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobOptions:
-    """What can be said of a job beside its body.
-
-    Args:
-        job_id: the same id is the same job, however often it is published; a new ULID if absent.
-        expires_at: an aware datetime or unix seconds after which it is dead-lettered instead of done.
-        delivery_guarantee: of a send or broadcast whose outcome is not known: try again, or ask a person.
-        attributes: further Pub/Sub attributes, for subscriptions of your own.
-    """
-
-    job_id: str | None = None
-    expires_at: When | None = None
-    delivery_guarantee: Literal["at_least_once", "at_most_once"] | None = None
-    attributes: Mapping[str, str] | None = None
 
 
 class Publisher:
-    """Publishes jobs. Safe to share between threads; make one per process.
+    """Publishes jobs. Safe to share between threads; make one per process, and close it when that ends.
 
     Jobs about a person on the identify and sync topics are ordered: Pub/Sub delivers those of one person in the order
-    of the calls.
+    of the calls. When one fails to be published, those queued behind it fail with it; later ones go out again.
 
     Args:
         project: Google Cloud project; ``GOOGLE_CLOUD_PROJECT`` if absent.
         prefix: of the topics' names, such as ``dev-``.
-        client: a client of your own; it needs ``enable_message_ordering``.
+        client: a client of your own, with ``enable_message_ordering``; closing it stays yours.
+
+    Raises:
+        ValueError: no project is given.
     """
 
     def __init__(self, project: str | None = None, *, prefix: str = "", client: PublisherClient | None = None) -> None:
-        self._project = project or os.environ["GOOGLE_CLOUD_PROJECT"]
-        self._prefix = prefix
-        self._client = client or PublisherClient(publisher_options=PublisherOptions(enable_message_ordering=True))
+        project = project or os.environ.get("GOOGLE_CLOUD_PROJECT")
+        if not project:
+            raise ValueError("no project: give one, or set GOOGLE_CLOUD_PROJECT")
+        self._topics = f"projects/{project}/topics/{prefix}"
+        self._outbox = Outbox(client)
 
     def identify(
         self,
@@ -71,52 +59,63 @@ class Publisher:
         attributes: Mapping[str, Any] | None = None,
         /,
         *,
+        timestamp: When | None = None,
         options: JobOptions | None = None,
         **more_attributes: Any,
-    ) -> "Future[str]":
-        """Create a person or change attributes, given as a mapping, by name, or both.
+    ) -> Future[str]:
+        """Create a person or change attributes, given by name, as a mapping for any name, or both.
+
+        Args:
+            person: whom it is about.
+            attributes: the place for those whose names are no Python names, or ``timestamp`` or ``options``.
+            timestamp: of the change; Customer.io drops it silently when the person has changed since.
+            options: of the job.
+            more_attributes: further ones; they win.
 
         Raises:
             InvalidJob: it can never succeed; so does every method here.
         """
-        return self._person("identify", person, options, attributes={**(attributes or {}), **more_attributes})
+        fields: dict[str, Any] = {"attributes": {**(attributes or {}), **more_attributes}}
+        if timestamp is not None:
+            fields["timestamp"] = timestamp
+        return self._person("identify", person, options, **fields)
 
-    def delete(self, person: Person, *, options: JobOptions | None = None) -> "Future[str]":
+    def delete(self, person: Person, *, options: JobOptions | None = None) -> Future[str]:
         """Delete a person; a later job makes a new one."""
         return self._person("delete", person, options)
 
-    def suppress(self, person: Person, *, options: JobOptions | None = None) -> "Future[str]":
+    def suppress(self, person: Person, *, options: JobOptions | None = None) -> Future[str]:
         """Delete a person for good and refuse the identifiers from now on."""
         return self._person("suppress", person, options)
 
-    def unsuppress(self, person: Person, *, options: JobOptions | None = None) -> "Future[str]":
+    def unsuppress(self, person: Person, *, options: JobOptions | None = None) -> Future[str]:
         """Take the identifiers back."""
         return self._person("unsuppress", person, options)
 
-    def merge(self, primary: Person, secondary: Person, *, options: JobOptions | None = None) -> "Future[str]":
+    def merge(self, primary: Person, secondary: Person, *, options: JobOptions | None = None) -> Future[str]:
         """Merge ``secondary`` into ``primary``, which exists. Cannot be undone."""
         body = {"action": "merge", "primary": _identifiers(primary), "secondary": _identifiers(secondary)}
         return self._publish("identify", body, options)
 
     def add_device(
         self, person: Person, token: str, platform: str, *, options: JobOptions | None = None, **device: Any
-    ) -> "Future[str]":
+    ) -> Future[str]:
         """Add a device, ``ios`` or ``android``; ``last_used`` and ``attributes`` can be given."""
         return self._person("add_device", person, options, device={"token": token, "platform": platform, **device})
 
-    def delete_device(self, person: Person, token: str, *, options: JobOptions | None = None) -> "Future[str]":
+    def delete_device(self, person: Person, token: str, *, options: JobOptions | None = None) -> Future[str]:
         """Delete a device."""
         return self._person("delete_device", person, options, device={"token": token})
 
     def add_relationships(
         self, person: Person, relationships: Sequence[Mapping[str, Any]], *, options: JobOptions | None = None
-    ) -> "Future[str]":
+    ) -> Future[str]:
         """Relate a person to objects: ``[{"identifiers": {"object_type_id": "1", "object_id": "acme"}}]``."""
         return self._person("add_relationships", person, options, cio_relationships=relationships)
 
     def delete_relationships(
         self, person: Person, relationships: Sequence[Mapping[str, Any]], *, options: JobOptions | None = None
-    ) -> "Future[str]":
+    ) -> Future[str]:
         """End a person's relationships to objects."""
         return self._person("delete_relationships", person, options, cio_relationships=relationships)
 
@@ -127,7 +126,7 @@ class Publisher:
         attributes: Mapping[str, Any] | None = None,
         *,
         options: JobOptions | None = None,
-    ) -> "Future[str]":
+    ) -> Future[str]:
         """Create an object or change its attributes."""
         return self._object("identify", object_type_id, object_id, options, attributes=attributes or {})
 
@@ -138,13 +137,24 @@ class Publisher:
         people: Sequence[Mapping[str, Any]],
         *,
         options: JobOptions | None = None,
-    ) -> "Future[str]":
+    ) -> Future[str]:
         """Relate an object to people: ``[{"identifiers": {"id": "42"}}]``."""
         return self._object("add_relationships", object_type_id, object_id, options, cio_relationships=people)
 
+    def unrelate_object(
+        self,
+        object_type_id: str | int,
+        object_id: str | int,
+        people: Sequence[Mapping[str, Any]],
+        *,
+        options: JobOptions | None = None,
+    ) -> Future[str]:
+        """End an object's relationships to people."""
+        return self._object("delete_relationships", object_type_id, object_id, options, cio_relationships=people)
+
     def delete_object(
         self, object_type_id: str | int, object_id: str | int, *, options: JobOptions | None = None
-    ) -> "Future[str]":
+    ) -> Future[str]:
         """Delete an object."""
         return self._object("delete", object_type_id, object_id, options)
 
@@ -157,8 +167,17 @@ class Publisher:
         timestamp: When | None = None,
         id: str | None = None,  # noqa: A002 - Customer.io's name for it
         options: JobOptions | None = None,
-    ) -> "Future[str]":
-        """Record an event. ``id`` is a ULID by which Customer.io drops a repetition; made from ``job_id`` if absent."""
+    ) -> Future[str]:
+        """Record an event.
+
+        Args:
+            person: who did it.
+            name: of the event.
+            attributes: its data.
+            timestamp: when; the time of publishing if absent.
+            id: by which Customer.io drops a repetition, best a ULID; made from ``job_id`` if absent.
+            options: of the job.
+        """
         return self._event("event", _identifiers(person), name, attributes, timestamp, options, id=id)
 
     def page(
@@ -169,7 +188,7 @@ class Publisher:
         *,
         timestamp: When | None = None,
         options: JobOptions | None = None,
-    ) -> "Future[str]":
+    ) -> Future[str]:
         """Record a page view."""
         return self._event("page", _identifiers(person), url, attributes, timestamp, options)
 
@@ -181,7 +200,7 @@ class Publisher:
         *,
         timestamp: When | None = None,
         options: JobOptions | None = None,
-    ) -> "Future[str]":
+    ) -> Future[str]:
         """Record a screen view."""
         return self._event("screen", _identifiers(person), name, attributes, timestamp, options)
 
@@ -193,7 +212,7 @@ class Publisher:
         *,
         timestamp: When | None = None,
         options: JobOptions | None = None,
-    ) -> "Future[str]":
+    ) -> Future[str]:
         """Record an event of somebody who is not known yet."""
         return self._event("event", {"anonymous_id": anonymous_id}, name, attributes, timestamp, options)
 
@@ -205,36 +224,43 @@ class Publisher:
         device_token: str | None = None,
         timestamp: When | None = None,
         options: JobOptions | None = None,
-    ) -> "Future[str]":
+    ) -> Future[str]:
         """Report what became of a message: ``opened``, ``converted`` or ``delivered``."""
         attributes = None if device_token is None else {"device_token": device_token}
         return self._event("event", {"id": delivery_id}, metric, attributes, timestamp, options, type="delivery")
 
-    def send_email(self, *, options: JobOptions | None = None, **body: Any) -> "Future[str]":
+    def send_email(self, *, options: JobOptions | None = None, **body: Any) -> Future[str]:
         """Send an email; the App API's fields by name, and ``from_`` for its ``from``."""
         return self.send("email", options=options, **body)
 
-    def send(self, channel: str, *, options: JobOptions | None = None, **body: Any) -> "Future[str]":
+    def send(self, channel: str, *, options: JobOptions | None = None, **body: Any) -> Future[str]:
         """Send a transactional message through one of the six channels; the App API's fields by name."""
         if "from_" in body:
             body["from"] = body.pop("from_")
         return self._publish("send", body, options, channel=channel)
 
-    def broadcast(self, broadcast_id: int, *, options: JobOptions | None = None, **body: Any) -> "Future[str]":
+    def broadcast(self, broadcast_id: int, *, options: JobOptions | None = None, **body: Any) -> Future[str]:
         """Trigger a broadcast; the App API's fields by name."""
         return self._publish("broadcast", {"broadcast_id": broadcast_id, **body}, options)
 
-    def sync_user(self, user: Mapping[str, Any], *, options: JobOptions | None = None) -> "Future[str]":
+    def sync_user(self, user: Mapping[str, Any], *, options: JobOptions | None = None) -> Future[str]:
         """Bring a user record to Customer.io: ``id``, ``email``, ``preferences`` and what else describes the user."""
         return self._publish("sync", user, options)
 
-    def user_deleted(self, id: str | int, *, options: JobOptions | None = None) -> "Future[str]":  # noqa: A002
+    def user_deleted(self, id: str | int, *, options: JobOptions | None = None) -> Future[str]:  # noqa: A002
         """Have Customer.io forget a user."""
         return self._publish("sync", {"id": id, "deleted": True}, options)
 
-    def close(self) -> None:
-        """Send what waits and stop."""
-        self._client.stop()
+    def close(self, timeout: float | None = None) -> None:
+        """Wait until every job is published or has failed to be, then close. Leaving the ``with`` block does it too.
+
+        Args:
+            timeout: seconds to wait; without it, as long as Pub/Sub is away.
+
+        Raises:
+            TimeoutError: jobs still wait. Nothing is closed then.
+        """
+        self._outbox.close(timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -244,12 +270,12 @@ class Publisher:
     ) -> None:
         self.close()
 
-    def _person(self, action: str, person: Person, options: JobOptions | None, **fields: Any) -> "Future[str]":
+    def _person(self, action: str, person: Person, options: JobOptions | None, **fields: Any) -> Future[str]:
         return self._publish("identify", {"action": action, "identifiers": _identifiers(person), **fields}, options)
 
     def _object(
         self, action: str, object_type_id: str | int, object_id: str | int, options: JobOptions | None, **fields: Any
-    ) -> "Future[str]":
+    ) -> Future[str]:
         identifiers = {"object_type_id": object_type_id, "object_id": object_id}
         return self._publish(
             "identify", {"type": "object", "action": action, "identifiers": identifiers, **fields}, options
@@ -264,25 +290,37 @@ class Publisher:
         timestamp: When | None,
         options: JobOptions | None,
         **fields: Any,
-    ) -> "Future[str]":
+    ) -> Future[str]:
         given = {"attributes": attributes, "timestamp": timestamp, **fields}
         present = {field: value for field, value in given.items() if value is not None}
         return self._publish("track", {"action": action, "identifiers": identifiers, "name": name, **present}, options)
 
     def _publish(
         self, kind: str, body: Mapping[str, Any], options: JobOptions | None, *, channel: str = ""
-    ) -> "Future[str]":
-        data = msgspec.json.encode(plain(body))
+    ) -> Future[str]:
+        if not isinstance(options, JobOptions | None):
+            raise TypeError("options takes JobOptions; an attribute of that name goes into the mapping of attributes")
+        data = _encoded(body)
         person = _checked(kind, data, channel)
-        key = person if topology().jobs[kind].ordered else ""
-        topic = f"projects/{self._project}/topics/{self._prefix}{topology().jobs[kind].topic}"
-        attributes = _attributes(options or JobOptions(), channel)
-        future: Future[str] = self._client.publish(topic, data, ordering_key=key, **attributes)
-        if key:
-            # After a failure the client refuses the key until it is told to go on; a person's next job must not be
-            # lost for it.
-            future.add_done_callback(lambda done: done.exception() and self._client.resume_publish(topic, key))
-        return future
+        attributes = message_attributes(options or JobOptions(), channel)
+        job = topology().jobs[kind]
+        try:
+            return self._outbox.publish(
+                self._topics + job.topic, data, attributes, ordering_key=person if job.ordered else ""
+            )
+        except MessageTooLargeError:
+            raise InvalidJob("body", f"must fit into a Pub/Sub message of 10 MB; it has {len(data)} bytes") from None
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(plain(body))
+    except InvalidJob:
+        raise
+    except RecursionError:
+        raise InvalidJob("body", "is nested too deeply") from None
+    except ValueError:
+        raise InvalidJob("body", "has a number of too many digits") from None
 
 
 def _checked(kind: str, data: bytes, channel: str) -> str:
@@ -303,15 +341,3 @@ def _checked(kind: str, data: bytes, channel: str) -> str:
 
 def _identifiers(person: Person) -> Mapping[str, Any]:
     return person if isinstance(person, Mapping) else {"id": person}
-
-
-def _attributes(options: JobOptions, channel: str) -> dict[str, str]:
-    if options.delivery_guarantee not in {None, "at_least_once", "at_most_once"}:
-        raise InvalidJob("delivery_guarantee", "must be at_least_once or at_most_once")
-    ours = {
-        "job_id": options.job_id or new_ulid(),
-        "channel": channel,
-        "expires_at": "" if options.expires_at is None else str(unix_seconds(options.expires_at, "expires_at")),
-        "delivery_guarantee": options.delivery_guarantee or "",
-    }
-    return {**(options.attributes or {}), **{name: value for name, value in ours.items() if value}}

@@ -72,8 +72,8 @@ class Telemetry:
         severity, word, reason, error_class, status, message = _described(outcome)
         if isinstance(outcome, Later) and outcome.hold and self._first(outcome.reason):
             severity = "CRITICAL"
-        elif isinstance(outcome, Done):
-            self._said.clear()
+        elif isinstance(outcome, Done) and outcome.how == "applied":
+            self._said.clear()  # Customer.io takes requests again
         self._write(
             _Line(
                 severity=severity,

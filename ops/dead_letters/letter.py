@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.pubsub.envelope import FORWARDED_FROM, read_push
+from shared.pubsub.attributes import RENAMED, TAKEN
+from shared.pubsub.envelope import FIRST_PUBLISH_TIME, FORWARDED_FROM, read_push
 
 if TYPE_CHECKING:
     from google.pubsub_v1.types import PubsubMessage
 
 _FORWARDING = "CloudPubSubDeadLetter"
-# Attributes whose names Google's publisher takes for its own arguments are published under another one.
-_RENAMED = "original-"
-_RENAMED_NAMES = frozenset(f"{_RENAMED}{name}" for name in ("topic", "data", "retry", "timeout"))
-_ORDERING_KEY = f"{_RENAMED}ordering_key"
+_ORDERING_KEY = f"{RENAMED}ordering_key"
 # What a function adds when it gives a job up (shared.pubsub.dead_letters), beside job_id.
-_ALWAYS_SAID = frozenset({"job_id", "class", "function", "first_publish_time"})
+_ALWAYS_SAID = frozenset({"job_id", "class", "function", FIRST_PUBLISH_TIME})
 _DETAILS = ("status", "field", "message", "function", "lane", "attempt")
-_SAID = frozenset({"reason", "class", "first_publish_time", _ORDERING_KEY, *_DETAILS})
+_SAID = frozenset({"reason", "class", FIRST_PUBLISH_TIME, _ORDERING_KEY, *_DETAILS})
+# The job's own attributes that have the name of one of those, or of an argument of Google's publisher.
+_RENAMED_NAMES = frozenset(f"{RENAMED}{name}" for name in (_SAID | TAKEN) - {"ordering_key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def read_dead_letter(kind: str, message: "PubsubMessage") -> DeadLetter:
         attributes={name: value for name, value in own.items() if not name.startswith((_FORWARDING, "goog"))}
         | {"job_id": delivery.key},
         ordering_key=said.get(_ORDERING_KEY, message.ordering_key),
-        first_published_at=_instant(said.get("first_publish_time", "")) or delivery.first_published_at,
+        first_published_at=_instant(said.get(FIRST_PUBLISH_TIME, "")) or delivery.first_published_at,
         arrived_at=_utc(message.publish_time),
         reason=said.get("reason", ""),
         error_class=said.get("class", ""),
@@ -95,7 +95,7 @@ def read_dead_letter(kind: str, message: "PubsubMessage") -> DeadLetter:
 
 
 def _restored(name: str) -> str:
-    return name.removeprefix(_RENAMED) if name in _RENAMED_NAMES else name
+    return name.removeprefix(RENAMED) if name in _RENAMED_NAMES else name
 
 
 def _as_push(message: "PubsubMessage", attributes: dict[str, str]) -> bytes:

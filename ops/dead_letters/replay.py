@@ -11,6 +11,7 @@ from operator import attrgetter
 
 from ops.dead_letters.letter import DeadLetter
 from ops.sending import REQUEST_MESSAGES, Outgoing, Sender, steps
+from shared.pubsub.envelope import FIRST_PUBLISH_TIME
 
 _STEP_SECONDS = 0.1
 
@@ -30,8 +31,11 @@ class Changes:
     drop_expiry: bool = False
 
     def attributes(self, letter: DeadLetter) -> dict[str, str]:
-        """The attributes to publish a dead letter with: the job's own, changed."""
-        attributes = dict(letter.attributes)
+        """The attributes to publish a dead letter with: the job's own, changed, and when it was first published.
+
+        By that time an event keeps its place and its id, and a job that nobody named keeps its key.
+        """
+        attributes = {**letter.attributes, FIRST_PUBLISH_TIME: letter.first_published_at.isoformat()}
         if self.guarantee is not None and letter.error_class == "unknown_outcome":
             attributes["delivery_guarantee"] = self.guarantee
         if self.expires_at is not None:

@@ -60,17 +60,19 @@ def item_errors(response: httpx.Response, count: int) -> Sequence[RejectedError 
 
     Of a 207 the items named by ``batch_index`` are refused and all others accepted; several complaints may name one
     item. https://docs.customer.io/integrations/api/track/#operation/batch
+
+    Raises:
+        RejectedError: of a 207 that does not say which: some are refused, and none may count as accepted.
     """
-    fates: list[RejectedError | None] = [None] * count
     if response.status_code != 207:
-        return fates
-    by_index: dict[int, list[_Complaint]] = {}
-    for complaint in _complaints(response.content):
-        if complaint.batch_index is not None and 0 <= complaint.batch_index < count:
-            by_index.setdefault(complaint.batch_index, []).append(complaint)
-    for index, complaints in by_index.items():
-        fates[index] = _rejected(complaints, 207)
-    return fates
+        return [None] * count
+    complaints = _complaints(response.content)
+    by_index: dict[int | None, list[_Complaint]] = {}
+    for complaint in complaints:
+        by_index.setdefault(complaint.batch_index, []).append(complaint)
+    if not by_index or not by_index.keys() <= set(range(count)):
+        raise _rejected(complaints, 207)
+    return [_rejected(by_index[index], 207) if index in by_index else None for index in range(count)]
 
 
 def _rejected(complaints: Sequence[_Complaint], status: int) -> RejectedError:

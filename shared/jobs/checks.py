@@ -19,13 +19,16 @@ _decode = msgspec.json.Decoder().decode
 _PATH = re.compile(r"^(?P<problem>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _VALUE = re.compile(r"Invalid enum value .*", re.DOTALL)
+# Of a body that is written anew, and the bytes that defaults, an event's id and its time add to it.
+_GROWTH = 4
+_ADDED = 1024
 
 
 def read_object(data: bytes) -> Body:
     """The JSON object in ``data``.
 
     Raises:
-        InvalidJob: it is none.
+        InvalidJob: it is none, or is nested too deeply.
     """
     try:
         body = _decode(data)
@@ -34,6 +37,9 @@ def read_object(data: bytes) -> Body:
         raise InvalidJob("body", "must be JSON in UTF-8, without NaN or Infinity") from None
     if not isinstance(body, dict):
         raise InvalidJob("body", f"must be a JSON object, not {_kind(body)}")
+    # Most bodies have fewer brackets than that, and need not be walked.
+    if data.count(b"{") + data.count(b"[") > limits.NESTING and _is_deeper(body, limits.NESTING):
+        raise InvalidJob("body", f"must be nested at most {limits.NESTING} levels deep")
     return body
 
 
@@ -47,8 +53,6 @@ def check_form[T](body: object, form: type[T]) -> T:
         return msgspec.convert(body, form)
     except msgspec.ValidationError as error:
         raise _explained(str(error)) from None
-    except RecursionError:
-        raise InvalidJob("body", "is nested too deeply") from None
 
 
 def check_identifiers(
@@ -65,7 +69,9 @@ def check_identifiers(
         problem = f"must have exactly one of {listed}; it has {len(given)}"
         raise InvalidJob(field, problem)
     name, value = given[0]
-    text = value if isinstance(value, str) else str(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InvalidJob(f"{field}.{name}", f"must be text or a whole number, not {_kind(value)}")
+    text = str(value)
     check_id(text, f"{field}.{name}")
     if name == "email" and "@" not in text:
         raise InvalidJob(f"{field}.email", "must be an email address")
@@ -110,9 +116,18 @@ def check_timestamp(value: Any, field: str = "timestamp") -> None:
 
 def check_size(data: bytes, body: Body) -> None:
     """The size of one Track item, which is ``body`` as it will be sent."""
-    # What is added to a body is far below 1 KB, and encoding it anew never makes it longer otherwise.
-    if len(data) > limits.ITEM_BYTES - 1024 and (size := len(msgspec.json.encode(body))) > limits.ITEM_BYTES:
+    # Most bodies need not be encoded to be measured: written anew, 1e15 becomes 1000000000000000.0, and nothing grows
+    # by more than that.
+    if len(data) * _GROWTH > limits.ITEM_BYTES - _ADDED and (size := len(msgspec.json.encode(body))) > limits.ITEM_BYTES:
         raise InvalidJob("body", f"must be at most {limits.ITEM_BYTES} bytes; it has {size}")
+
+
+def _is_deeper(body: Body, levels: int) -> bool:
+    level: list[Any] = [body]
+    for _ in range(levels):
+        below = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
+        level = [child for child in below if isinstance(child, dict | list)]
+    return bool(level)
 
 
 def _explained(text: str) -> InvalidJob:
@@ -132,8 +147,10 @@ def _kind(value: Any) -> str:
             return "a boolean"
         case str():
             return "a string"
-        case int() | float():
+        case int():
             return "a number"
+        case float():
+            return "a decimal number"
         case list():
             return "an array"
         case _:

@@ -13,6 +13,9 @@ EVENT_NAME_BYTES = 100
 # "32kb" may be 32,000 or 32,768 bytes. Only what is too large either way is refused here; Customer.io judges the rest.
 ITEM_BYTES = 32 * 1024
 
+# Not published. Far above any real job, and below what the parsers on the way to Customer.io and back can follow.
+NESTING = 500
+
 # Seconds between 2001 and 5138. Milliseconds lie above; customerio-ruby takes the same range.
 EARLIEST_TIMESTAMP = 999_999_999
 LATEST_TIMESTAMP = 100_000_000_000

@@ -220,7 +220,7 @@ def _unknown(kind: Any, action: Any) -> InvalidJob:
         return InvalidJob("action", "events go to the track topic, not to this one")
     known = sorted({name for _, name in IDENTIFY_FORMS})
     return InvalidJob(
-        "type" if kind not in {"person", "object"} else "action",
+        "action" if kind in ("person", "object") else "type",
         f"must be person or object with one of: {', '.join(known)}",
     )
 
@@ -263,7 +263,10 @@ def _device(body: Body) -> TrackOperation:
 def _relationships(body: Body) -> TrackOperation:
     if not body["cio_relationships"]:
         raise InvalidJob("cio_relationships", "must not be empty")
-    return _person(body) if body["type"] == "person" else _object(body)
+    if body["type"] == "person":
+        return _person(body)
+    body["cio_relationships"] = [_to_person(each, n) for n, each in enumerate(body["cio_relationships"])]
+    return _object(body)
 
 
 _CHECKS: dict[tuple[str, str], Callable[[Body], TrackOperation]] = {
@@ -291,6 +294,12 @@ def _check_common(body: Body) -> None:
 def _to_object(relationship: Body, number: int) -> Body:
     field = f"cio_relationships[{number}].identifiers"
     return {**relationship, "identifiers": _object_identifiers(relationship["identifiers"], field)}
+
+
+def _to_person(relationship: Body, number: int) -> Body:
+    field = f"cio_relationships[{number}].identifiers"
+    name, value = check_identifiers(relationship["identifiers"], PERSON_IDENTIFIERS, field)
+    return {**relationship, "identifiers": {name: value}}
 
 
 def _object_identifiers(identifiers: Body, field: str) -> Body:

@@ -10,22 +10,18 @@ from shared.jobs.errors import InvalidJob
 
 
 def plain(value: Any, field: str = "") -> Any:
-    """``value`` with aware datetimes as unix seconds and tuples as lists.
+    """``value`` with aware datetimes as unix seconds, tuples as lists, and subclasses of text and numbers as those.
 
     Raises:
         InvalidJob: it holds a naive datetime, a date, NaN, infinity, or something that is no JSON.
     """
     match value:
-        case None | bool() | int():
+        case None | bool():
             return value
+        case int() | float():
+            return _number(value, field)
         case str():
-            if not _is_unicode(value):
-                raise InvalidJob(field, "must be text that UTF-8 can write: it holds half a surrogate pair")
-            return value
-        case float():
-            if not math.isfinite(value):
-                raise InvalidJob(field, "must be a finite number")
-            return value
+            return _text(value, field)
         case datetime():
             return unix_seconds(value, field)
         case date():
@@ -41,13 +37,28 @@ def plain(value: Any, field: str = "") -> Any:
 def unix_seconds(when: datetime | int, field: str) -> int:
     """Unix seconds of an aware datetime, or of what are unix seconds already."""
     if isinstance(when, datetime):
-        if when.tzinfo is None:
+        if when.utcoffset() is None:
             raise InvalidJob(
                 field, "must be a datetime with a time zone: nobody can tell which instant a naive one means"
             )
         return math.floor(when.timestamp())
     check_timestamp(when, field)
     return when
+
+
+def _number(value: float, field: str) -> int | float:
+    if isinstance(value, int):
+        return int(value)
+    if not math.isfinite(value):
+        raise InvalidJob(field, "must be a finite number")
+    return float(value)
+
+
+def _text(value: str, field: str) -> str:
+    if not _is_unicode(value):
+        raise InvalidJob(field, "must be text that UTF-8 can write: it holds half a surrogate pair")
+    # str() of an enum's member would be its name.
+    return str.__str__(value)
 
 
 def _is_unicode(text: str) -> bool:

@@ -3,6 +3,7 @@
 https://docs.customer.io/integrations/api/app/#tag/Transactional; the newer fields as customerio-python 3.2 sends them.
 """
 
+import re
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -19,6 +20,8 @@ CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 _IDENTIFIERS = ("id", "email", "cio_id")
 _WITHOUT_TEMPLATE = ("body", "subject", "from")
+# A name in front of an address, which may hold commas: "Lovelace, Ada" <ada@example.com>.
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 class SendIdentifiers(msgspec.Struct):
@@ -152,7 +155,8 @@ def _check_email(body: Body, email: EmailMessage) -> None:
         for field in _WITHOUT_TEMPLATE:
             if not body.get(field):
                 raise InvalidJob(field, "is required without transactional_message_id")
-    recipients = sum(1 for each in f"{email.to},{email.bcc or ''}".split(",") if each.strip())
+    addresses = _QUOTED.sub("name", f"{email.to},{email.bcc or ''}")
+    recipients = sum(1 for each in addresses.split(",") if each.strip())
     if recipients > limits.EMAIL_RECIPIENTS:
         raise InvalidJob("to", f"must be at most {limits.EMAIL_RECIPIENTS} recipients with bcc; it has {recipients}")
     if email.headers is not None and not _is_ascii(email.headers):
@@ -161,9 +165,14 @@ def _check_email(body: Body, email: EmailMessage) -> None:
 
 
 def _check_attachments(attachments: dict[str, str]) -> None:
-    size = sum(len(content) for content in attachments.values()) * 3 // 4
-    if size > limits.ATTACHMENT_BYTES:
-        raise InvalidJob("attachments", f"must be less than {limits.ATTACHMENT_BYTES} bytes; they have about {size}")
+    size = sum(_decoded_size(content) for content in attachments.values())
+    if size >= limits.ATTACHMENT_BYTES:
+        raise InvalidJob("attachments", f"must be less than {limits.ATTACHMENT_BYTES} bytes; they have {size}")
+
+
+def _decoded_size(content: str) -> int:
+    # Base64 may come in lines.
+    return len("".join(content.split()).rstrip("=")) * 3 // 4
 
 
 def _is_ascii(headers: dict[str, str] | list[Any] | str) -> bool:

@@ -85,7 +85,7 @@ def parse_sync(data: bytes) -> UserRecord | UserDeleted:
         raise InvalidJob("email", "must be an email address")
     attributes = _attributes(body, user)
     check_attributes(attributes, "user")
-    check_size(data, attributes)
+    check_size(data, {"type": "person", "action": "identify", "identifiers": {"id": identifier}, "attributes": attributes})
     wants = user.preferences or Preferences()
     return UserRecord(
         f"id:{identifier}", identifier, attributes, wants_nothing=not (wants.marketing or wants.transactional)
@@ -116,6 +116,6 @@ def _seconds(value: int | str) -> int:
             instant = None
         if instant is None or instant.tzinfo is None:
             raise InvalidJob("created_at", "must be unix seconds, or ISO 8601 with an offset")
-        return round(instant.timestamp())
+        value = round(instant.timestamp())
     check_timestamp(value, "created_at")
     return value

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 # Counted from the last claim. Longer than a job can be away between two attempts: 16 hours in the retry lane, 31 days
 # as a dead letter, then a replay and the retry lane again.
-RETENTION = timedelta(days=45)
+RETENTION = timedelta(days=66)
 
 
 class LedgerError(Exception):

@@ -7,7 +7,8 @@ MAXIMUM_KEY_BYTES = 256
 MAXIMUM_VALUE_BYTES = 1024
 
 # Named arguments of PublisherClient.publish: an attribute of such a name cannot be passed to it.
-_TAKEN = frozenset({"topic", "data", "ordering_key", "retry", "timeout"})
+TAKEN = frozenset({"self", "topic", "data", "ordering_key", "retry", "timeout"})
+RENAMED = "original-"
 
 
 def publishable(attributes: Mapping[str, str]) -> dict[str, str]:
@@ -17,7 +18,7 @@ def publishable(attributes: Mapping[str, str]) -> dict[str, str]:
     for itself, and empty or oversized ones are left out.
     """
     kept = {
-        f"original-{key}" if key in _TAKEN else key: cut(value)
+        f"{RENAMED}{key}" if key in TAKEN else key: cut(value)
         for key, value in attributes.items()
         if key and not key.startswith("goog") and len(key.encode()) <= MAXIMUM_KEY_BYTES
     }

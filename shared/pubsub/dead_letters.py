@@ -3,12 +3,13 @@
 from typing import Protocol
 
 from shared.outcome import Failed
-from shared.pubsub.attributes import cut
-from shared.pubsub.envelope import Delivery
+from shared.pubsub.attributes import RENAMED, cut
+from shared.pubsub.envelope import FIRST_PUBLISH_TIME, Delivery
 from shared.pubsub.topic import Topic
 
 # Where Pub/Sub forwarded the message from is of no use to the operator, and would mislead a second forward.
 _FORWARDING = "CloudPubSubDeadLetter"
+_OURS_ALONE = frozenset({"job_id", FIRST_PUBLISH_TIME})
 
 
 class DeadLetters(Protocol):
@@ -37,7 +38,10 @@ class DeadLetterTopic:
 
 
 def dead_letter_attributes(function: str, delivery: Delivery, failure: Failed) -> dict[str, str]:
-    """Attributes of a dead letter: ours first, so that they survive where the publisher's own are too many."""
+    """Attributes of a dead letter: ours first, so that they survive where the publisher's own are too many.
+
+    The publisher's own of the same name get the prefix ``original-``.
+    """
     ours = {
         "job_id": delivery.key,
         "reason": failure.reason,
@@ -48,10 +52,12 @@ def dead_letter_attributes(function: str, delivery: Delivery, failure: Failed) -
         "function": function,
         "attempt": "" if delivery.attempt is None else str(delivery.attempt),
         "lane": delivery.lane,
-        "first_publish_time": delivery.first_published_at.isoformat(),
+        FIRST_PUBLISH_TIME: delivery.first_published_at.isoformat(),
         "ordering_key": delivery.ordering_key,
     }
-    theirs = {key: value for key, value in delivery.attributes.items() if not key.startswith(_FORWARDING)}
-    return {key: cut(value) for key, value in ours.items() if value} | {
-        k: v for k, v in theirs.items() if k not in ours
+    theirs = {
+        f"{RENAMED}{key}" if key in ours else key: value
+        for key, value in delivery.attributes.items()
+        if key not in _OURS_ALONE and not key.startswith(_FORWARDING)
     }
+    return {key: cut(value) for key, value in ours.items() if value} | theirs

@@ -16,6 +16,8 @@ from shared.topology import LaneName
 # https://cloud.google.com/pubsub/docs/handling-failures#forwarded
 FORWARDED_FROM = "CloudPubSubDeadLetterSourceSubscription"
 FORWARDED_PUBLISH_TIME = "CloudPubSubDeadLetterSourceTopicPublishTime"
+# Set by us on a dead letter and kept by its replay, so that the job keeps its key and an event its time.
+FIRST_PUBLISH_TIME = "first_publish_time"
 
 
 class NotAnEnvelopeError(ValueError):
@@ -62,8 +64,11 @@ class Delivery(msgspec.Struct, frozen=True):
 
     @property
     def has_own_key(self) -> bool:
-        """Whether the publisher set ``job_id``: then the same job published twice is one job."""
-        return bool(self.attributes.get("job_id"))
+        """Whether the publisher named the job: then published twice it is one job.
+
+        A replayed job has a ``job_id`` in any case; one that we made up for it equals the key that it would get again.
+        """
+        return self.key != _derived_key(self.data, _milliseconds(self.first_published_at))
 
 
 _decode = msgspec.json.Decoder(_Push).decode
@@ -91,10 +96,14 @@ def read_push(body: bytes) -> Delivery:
 
 def _delivery(push: _Push, message: _Message) -> Delivery:
     attributes = message.attributes or {}
-    published = attributes.get(FORWARDED_PUBLISH_TIME) or message.publishTime or message.publish_time
-    first_published_at = _instant(published)
+    first_published_at = (
+        _instant(attributes.get(FIRST_PUBLISH_TIME, ""))
+        or _instant(attributes.get(FORWARDED_PUBLISH_TIME, ""))
+        or _instant(message.publishTime or message.publish_time)
+    )
+    when = _milliseconds(first_published_at) if first_published_at else message.messageId or message.message_id
     return Delivery(
-        key=attributes.get("job_id") or _derived_key(message, first_published_at),
+        key=attributes.get("job_id") or _derived_key(message.data, when),
         data=message.data,
         attributes=attributes,
         first_published_at=first_published_at or datetime.now(UTC),
@@ -104,18 +113,17 @@ def _delivery(push: _Push, message: _Message) -> Delivery:
     )
 
 
-def _derived_key(message: _Message, first_published_at: datetime | None) -> str:
-    """Key of a job whose publisher set none.
+def _derived_key(data: bytes, when: str) -> str:
+    """Key of a job whose publisher set none: what it says and when it was published.
 
     A forwarded message has a new id and keeps its first publish time, so the time is what identifies it.
-    Milliseconds, because the push and the attribute write the same instant with different precision.
     """
-    instant = (
-        str(round(first_published_at.timestamp() * 1000))
-        if first_published_at
-        else message.messageId or message.message_id
-    )
-    return hashlib.sha256(b"%b\0%b" % (instant.encode(), message.data)).hexdigest()
+    return hashlib.sha256(b"%b\0%b" % (when.encode(), data)).hexdigest()
+
+
+def _milliseconds(instant: datetime) -> str:
+    """The push and the attributes write the same instant with different precision; all have milliseconds."""
+    return str(round(instant.timestamp() * 1000))
 
 
 def _instant(text: str) -> datetime | None:

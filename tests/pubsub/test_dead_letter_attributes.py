@@ -41,6 +41,12 @@ def test_a_dead_letter_says_what_where_and_when() -> None:
     }
 
 
+def test_the_publishers_own_attributes_of_the_same_names_are_kept_beside_ours() -> None:
+    attributes = dead_letter_attributes("identify", delivery({"reason": "churn", "job_id": "the-key"}), FAILURE)
+    assert (attributes["reason"], attributes["original-reason"]) == ("invalid", "churn")
+    assert "original-job_id" not in attributes
+
+
 def test_where_pubsub_forwarded_it_from_is_left_out() -> None:
     attributes = dead_letter_attributes("identify", delivery({"CloudPubSubDeadLetterSourceSubscription": "s"}), FAILURE)
     assert not [name for name in attributes if name.startswith("CloudPubSub")]

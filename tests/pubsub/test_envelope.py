@@ -129,3 +129,12 @@ def test_the_instant_is_read_alike_in_every_precision(milliseconds: int) -> None
         instant.isoformat(timespec="microseconds").replace("+00:00", "000Z"),
     ]
     assert len({read_push(push(wrapped(publishTime=text))).key for text in spellings}) == 1
+
+
+def test_a_replay_keeps_the_key_and_the_time_of_a_job_that_nobody_named() -> None:
+    first = read_push(push(wrapped()))
+    attributes = {"job_id": first.key, "first_publish_time": first.first_published_at.isoformat()}
+    replayed = read_push(push({"data": ENCODED, "publishTime": "2026-05-20T08:00:00Z", "attributes": attributes}))
+    assert (replayed.key, replayed.first_published_at) == (first.key, first.first_published_at)
+    assert not replayed.has_own_key
+    assert not first.has_own_key

@@ -59,10 +59,6 @@ def test_a_job_that_cannot_succeed_is_dead_lettered_with_its_reason(stack: Runni
     stack.publish("cio-send", {"identifiers": {"id": "1"}, "transactional_message_id": 5})
     ((data, attributes),) = until(lambda: stack.dead_letters("send"), "the dead letter")
     assert json.loads(data)["transactional_message_id"] == 5
-    assert attributes | {"job_id": "", "first_publish_time": ""} == attributes | {
-        "job_id": "",
-        "first_publish_time": "",
-    }
     assert {name: attributes[name] for name in ("class", "reason", "field", "message", "function", "lane")} == {
         "class": "invalid_job",
         "reason": "invalid",

@@ -1,0 +1,122 @@
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import pytest_asyncio
+
+from shared.customerio.app import AppAPI
+from shared.customerio.http import BasicCredentials, BearerCredentials
+from shared.customerio.track import TrackAPI
+from shared.handlers.broadcast import Broadcast
+from shared.handlers.identify import Identify
+from shared.handlers.once import Once
+from shared.handlers.send import Send
+from shared.handlers.sync import Sync
+from shared.handlers.track import Track
+from shared.ledger import SQLiteLedger
+from shared.pubsub.dead_letters import DeadLetterTopic
+from shared.pubsub.endpoint import Handle, PushEndpoint
+from shared.pubsub.topic import Topic
+from shared.secrets import EnvironmentSecret, Secret
+from shared.telemetry import Telemetry
+from shared.topology import topology
+from tests.broker.kit import PubSub, broker_process
+from tests.customerio.conftest import Connect, Upstream, connect, upstream
+from tests.handlers.handler_kit import PROJECT, Around, Function
+from tests.ledger.ledger_kit import Clock
+from tests.webhook.conftest import FakePubSub, pubsub, pubsub_server
+
+__all__ = ["connect", "pubsub", "pubsub_server", "upstream"]
+
+Make = Callable[..., Function]
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[PubSub]:
+    with broker_process() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session")
+async def topic(pubsub_server: FakePubSub) -> AsyncIterator[Topic]:
+    made = Topic(f"projects/{PROJECT}/topics/cio-dead-letter", timeout=3.0)
+    with mock.patch.dict(os.environ, {"PUBSUB_EMULATOR_HOST": pubsub_server.address}):
+        await made.open()
+    yield made
+    assert made._client is not None
+    made._client.stop()
+    made._client.transport.close()
+
+
+@pytest.fixture
+def around(upstream: Upstream, pubsub: FakePubSub, tmp_path: Path) -> Iterator[Around]:
+    clock = Clock()
+    ledger = SQLiteLedger(tmp_path / "ledger.sqlite", now=clock)
+    yield Around(upstream, pubsub, ledger, clock)
+    ledger.close()
+
+
+@pytest.fixture
+def function(around: Around, connect: Connect, topic: Topic) -> Make:
+    """Makes the function that takes a kind of job, wired to what is around it."""
+
+    def make(
+        kind: str,
+        *,
+        handle: Handle | None = None,
+        url: str = "",
+        timeout: float = 5.0,
+        secret: Secret | None = None,
+        rate: float | None = None,
+    ) -> Function:
+        key = secret or EnvironmentSecret("key")
+
+        def track() -> TrackAPI:
+            credentials = BasicCredentials(EnvironmentSecret("site"), key)
+            return TrackAPI(connect(url or around.upstream.url, credentials, timeout=timeout), requests_per_second=rate)
+
+        def app() -> AppAPI:
+            connection = connect(url or around.upstream.url, BearerCredentials(key), timeout=timeout)
+            return AppAPI(connection, requests_per_second=rate, longest_wait=0.05)
+
+        handlers: dict[str, Callable[[], Handle]] = {
+            "identify": lambda: Identify(track()),
+            "track": lambda: Track(track()),
+            "send": lambda: Send(app(), Once(around.ledger, "send")),
+            "broadcast": lambda: Broadcast(app(), Once(around.ledger, "broadcast")),
+            "sync": lambda: Sync(track(), around.ledger),
+        }
+        telemetry = Telemetry(kind, kind, PROJECT)
+        endpoint = PushEndpoint(
+            topology().jobs[kind], handle or handlers[kind](), DeadLetterTopic(topic, kind), telemetry
+        )
+        return Function(endpoint)
+
+    return make
+
+
+@pytest.fixture
+def identify(function: Make) -> Function:
+    return function("identify")
+
+
+@pytest.fixture
+def track(function: Make) -> Function:
+    return function("track")
+
+
+@pytest.fixture
+def send(function: Make) -> Function:
+    return function("send")
+
+
+@pytest.fixture
+def broadcast(function: Make) -> Function:
+    return function("broadcast")
+
+
+@pytest.fixture
+def sync(function: Make) -> Function:
+    return function("sync")
