@@ -5,6 +5,7 @@ metrics and alerts in Terraform count these lines by ``kind``, ``outcome`` and `
 """
 
 import hashlib
+import re
 import sys
 import time
 import traceback
@@ -15,6 +16,11 @@ from typing import Literal
 import msgspec
 
 from shared.outcome import Done, Failed, Later, Outcome
+
+# A ULID, a UUID, or a hash in hex.
+_PLAIN_KEY = re.compile(
+    r"[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-f]{64}"
+)
 
 Severity = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 
@@ -161,8 +167,7 @@ def loggable_key(key: str) -> str:
 
     A foreign ``job_id`` may be an email address or an order of somebody's.
     """
-    plain = len(key) <= 64 and key.replace("-", "").isalnum() and key.isascii()
-    return key if plain else "hashed-" + hashlib.sha256(key.encode()).hexdigest()[:16]
+    return key if _PLAIN_KEY.fullmatch(key) else "hashed-" + hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def _described(outcome: Outcome) -> tuple[Severity, str, str, str, int | None, str]:

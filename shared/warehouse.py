@@ -24,6 +24,9 @@ _ROWS = 500
 _BYTES = 5_000_000
 _GATHER_SECONDS = 0.005
 _IN_FLIGHT = 4
+# What may wait while BigQuery does not answer, and for how long: below the push's deadline, within a function's memory.
+_WAITING_BYTES = 20_000_000
+_LONGEST_WAIT_SECONDS = 30.0
 
 # A connect and a read may take this long each, and no attempt begins after the second: 18 s at the worst, well within
 # the 50 s that a function has.
@@ -119,6 +122,8 @@ class BigQueryWarehouse:
         size = len(json.dumps(row)) + len(row_id)
         if size > _BYTES:
             raise RowRejectedError(reason="too_large", field="", message=f"the row takes {size} bytes, limit {_BYTES}")
+        if self._waiting_bytes + size > _WAITING_BYTES:
+            raise WarehouseUnavailableError(reason="too_many_waiting")
         loop = asyncio.get_running_loop()
         waiting = _Waiting(row, row_id, size, loop.create_future())
         self._waiting.append(waiting)
@@ -126,7 +131,11 @@ class BigQueryWarehouse:
         self._begin(partial=False)
         if self._waiting and self._gathering is None:
             self._gathering = loop.call_later(_GATHER_SECONDS, self._gathered)
-        await waiting.settled
+        try:
+            async with asyncio.timeout(_LONGEST_WAIT_SECONDS):
+                await waiting.settled
+        except TimeoutError:  # if it is on its way and arrives all the same, its row id keeps it from arriving twice
+            raise WarehouseUnavailableError(reason="timeout") from None
 
     def _gathered(self) -> None:
         self._gathering = None

@@ -7,6 +7,7 @@ https://docs.customer.io/integrations/api/app/
 
 import asyncio
 
+import httpx
 import msgspec
 
 from shared.customerio.errors import CustomerIOError, RateLimitedError
@@ -65,14 +66,20 @@ class AppAPI:
         self._under_way += 1
         try:
             await asyncio.sleep(wait)
+            self._gate.check()  # it may have closed meanwhile
+            response = await self._reported(path, body)
+        finally:
+            self._under_way -= 1
+        try:
+            return msgspec.json.decode(response.content, type=_Accepted, strict=False)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return _Accepted()  # it was accepted; how it put that is not worth a second send
+
+    async def _reported(self, path: str, body: bytes) -> httpx.Response:
+        try:
             response = await self._connection.post(path, body)
         except CustomerIOError as error:
             self._gate.failed(error)
             raise
-        finally:
-            self._under_way -= 1
         self._gate.succeeded()
-        try:
-            return msgspec.json.decode(response.content, type=_Accepted, strict=False)
-        except msgspec.DecodeError:
-            return _Accepted()  # it was accepted; how it put that is not worth a second send
+        return response

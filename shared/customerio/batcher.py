@@ -163,7 +163,6 @@ class Batcher:
     async def _run(self, batch: list[_Waiting]) -> None:
         try:
             if in_time := self._give_back_late(batch):
-                await asyncio.sleep(self._bucket.reserve(self._limits.longest_wait))
                 await self._send(in_time)
         except CustomerIOError as error:
             _settle(batch, [error] * len(batch))
@@ -189,6 +188,10 @@ class Batcher:
     async def _send(self, batch: list[_Waiting]) -> None:
         """Post one batch and settle its callers; refused whole, it is halved until the item at fault is alone."""
         body = _PREFIX + _SEPARATOR.join([waiting.item for waiting in batch]) + _SUFFIX
+        await asyncio.sleep(self._bucket.reserve(self._limits.longest_wait))
+        if time.monotonic() - min(waiting.since for waiting in batch) > 2 * self._limits.longest_wait:
+            raise RateLimitedError("waited too long for Customer.io")  # halving takes its time when many are at fault
+        self._gate.check()  # it may have closed since these were taken in
         try:
             fates = await self._post_twice(body, len(batch))
         except RejectedError as error:

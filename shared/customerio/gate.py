@@ -53,8 +53,13 @@ class Gate:
         return self._because is not None
 
     def succeeded(self) -> None:
-        """Customer.io took a request, or refused it for its own sake: it is there."""
+        """Customer.io took a request, or refused it for its own sake: it is there.
+
+        A request that was under way when the pause began does not end it.
+        """
         self._failures = 0
+        if self._now() < self._closed_until:
+            return
         self._pause = _SHORTEST_PAUSE
         self._because = None
 
@@ -76,7 +81,7 @@ class Gate:
         now = self._now()
         if self._because is not None and now < self._closed_until and seconds is None:
             return  # of requests that were under way together, the first one has closed it
-        self._closed_until = now + (self._pause if seconds is None else seconds)
+        self._closed_until = max(self._closed_until, now + (self._pause if seconds is None else seconds))
         self._because = because
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 

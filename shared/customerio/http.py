@@ -115,7 +115,8 @@ class Connection:
         except TimeoutError:
             msg = f"no answer within {self._timeout:g} s"
             raise UnknownOutcomeError(msg, reason="timeout") from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
+            # httpx-aiohttp lets some of what a garbled answer raises through as it is.
             raise _transport_error(error) from None
 
     def _open(self) -> httpx.AsyncClient:
@@ -134,7 +135,7 @@ def _aiohttp_transport() -> httpx.AsyncBaseTransport:
     return AiohttpTransport(limits=httpx.Limits(max_connections=200, keepalive_expiry=_KEEPALIVE_SECONDS))
 
 
-def _transport_error(error: httpx.HTTPError) -> UnreachableError | UnknownOutcomeError:
+def _transport_error(error: Exception) -> UnreachableError | UnknownOutcomeError:
     """Whether the request can have reached Customer.io.
 
     httpx-aiohttp maps every broken connection to ``ConnectTimeout``, one that broke after the request went out too;

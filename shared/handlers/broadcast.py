@@ -42,4 +42,4 @@ def endpoint(environment: Mapping[str, str]) -> PushEndpoint:
     """The function as its environment describes it; a missing variable raises ``SettingsError``."""
     ledger = open_ledger(required(environment, "LEDGER", LEDGER_HINT))
     app = app_api(environment, longest_wait=_LONGEST_WAIT)
-    return push_endpoint("broadcast", Broadcast(app, Once(ledger, "broadcast")), environment)
+    return push_endpoint("broadcast", Broadcast(app, Once(ledger, "broadcast")), environment, expiry=False)

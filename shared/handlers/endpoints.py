@@ -13,8 +13,10 @@ from shared.topology import topology
 _DEAD_LETTER_SECONDS = 10.0
 
 
-def push_endpoint(kind_name: str, handle: Handle, environment: Mapping[str, str]) -> PushEndpoint:
-    """The endpoint of the function that takes ``kind_name``.
+def push_endpoint(
+    kind_name: str, handle: Handle, environment: Mapping[str, str], *, expiry: bool = True
+) -> PushEndpoint:
+    """The endpoint of the function that takes ``kind_name``; ``expiry`` as in ``PushEndpoint``.
 
     Raises:
         SettingsError: a variable is missing.
@@ -23,7 +25,9 @@ def push_endpoint(kind_name: str, handle: Handle, environment: Mapping[str, str]
     _spare_the_collector()
     kind = topology().jobs[kind_name]
     dead_letters = DeadLetterTopic(Topic(settings.dead_letter_topic, timeout=_DEAD_LETTER_SECONDS), kind.function)
-    return PushEndpoint(kind, handle, dead_letters, Telemetry(kind.function, kind_name, settings.project))
+    return PushEndpoint(
+        kind, handle, dead_letters, Telemetry(kind.function, kind_name, settings.project), expiry=expiry
+    )
 
 
 def _spare_the_collector() -> None:

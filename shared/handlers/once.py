@@ -3,16 +3,21 @@
 claim ── already done ───────────────────────────────> done
   │ ──── held by another delivery ───────────────────> later
   │ ──── another body under this key ────────────────> failed
-  │ ──── an earlier attempt's fate unknown, at_most_once > failed, for a person to decide
+  │ ──── an earlier attempt's fate unknown, and at_most_once or too late > failed, for a person to decide
+  │ ──── too late ─── release ───────────────────────> failed
   v
 call ─── accepted ── finish ─────────────────────────> done
   │ ──── nothing sent, or refused ── release ────────> later, or failed
   │ ──── fate unknown ── kept as unknown ────────────> later, or failed under at_most_once
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
+
+import msgspec
 
 from shared.customerio.app import AppAPI
 from shared.customerio.errors import CustomerIOError, UnknownOutcomeError
@@ -21,12 +26,15 @@ from shared.handlers.outcomes import outcome_of
 from shared.ledger import AlreadyDone, Busy, Claimed, Conflict, Ledger, LedgerError
 from shared.outcome import Done, Failed, Later, Outcome
 from shared.pubsub.envelope import Delivery
+from shared.pubsub.expiry import expired
 from shared.secrets import secret
 from shared.settings import customerio_settings
 
 LEDGER_HINT = "firestore:DATABASE, or sqlite:PATH on one machine"
 # One request. Twice this, because a 401 is tried again, and the longest wait for the rate end before the lease does.
 _TIMEOUT_SECONDS = 10.0
+# All of a call: two requests, reading the secrets, the wait for the rate.
+_CALL_SECONDS = 32.0
 # Longer than the call may take, shorter than the ack deadline: a delivery that comes again after a crash finds the
 # lease run out.
 LEASE_SECONDS = 40.0
@@ -60,9 +68,14 @@ class Once:
             claim = await self._ledger.claim(f"{self._scope}:{delivery.key}", _fingerprint(delivery), LEASE_SECONDS)
             if not isinstance(claim, Claimed):
                 return _not_ours(claim, person)
-            if claim.retaken and at_most_once:
+            # Asked only now: what was done before is done, and what may have been done is no mere expiry.
+            late = expired(delivery, datetime.now(UTC))
+            if claim.retaken and (at_most_once or late):
                 await self._ledger.unknown(claim)
                 return _undecided(None, person)
+            if late:
+                await self._ledger.release(claim)
+                return msgspec.structs.replace(late, person=person)
             return await self._settle(claim, delivery, person, call, at_most_once=at_most_once)
         except LedgerError as error:
             return Later(status=503, reason="ledger_unavailable", message=str(error), person=person)
@@ -71,7 +84,7 @@ class Once:
         self, claim: Claimed, delivery: Delivery, person: str, call: Call, *, at_most_once: bool
     ) -> Outcome:
         try:
-            result = await call()
+            result = await _in_time(call)
         except UnknownOutcomeError as error:
             await self._ledger.unknown(claim)
             if at_most_once:
@@ -85,6 +98,16 @@ class Once:
         with suppress(LedgerError):
             await self._ledger.finish(claim, result)
         return Done(person=person)
+
+
+async def _in_time(call: Call) -> str:
+    """``call``, ended before the lease does, whatever it waits for."""
+    try:
+        async with asyncio.timeout(_CALL_SECONDS):
+            return await call()
+    except TimeoutError:
+        msg = f"not done within {_CALL_SECONDS:g} s"
+        raise UnknownOutcomeError(msg, reason="timeout") from None
 
 
 def _not_ours(claim: AlreadyDone | Busy | Conflict, person: str) -> Outcome:

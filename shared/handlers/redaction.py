@@ -31,11 +31,13 @@ def without_addresses(text: str) -> str:
 
 
 def _values(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        for value in node.values():
-            yield from _values(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _values(value)
-    elif isinstance(node, str | int | float):
-        yield str(node)
+    # Not by recursion: JSON may be nested deeper than Python's stack.
+    left = [node]
+    while left:
+        match left.pop():
+            case dict() as branch:
+                left += branch.values()
+            case list() as branch:
+                left += branch
+            case str() | int() | float() as leaf:
+                yield str(leaf)

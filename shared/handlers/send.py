@@ -35,4 +35,4 @@ class Send:
 def endpoint(environment: Mapping[str, str]) -> PushEndpoint:
     """The function as its environment describes it; a missing variable raises ``SettingsError``."""
     ledger = open_ledger(required(environment, "LEDGER", LEDGER_HINT))
-    return push_endpoint("send", Send(app_api(environment), Once(ledger, "send")), environment)
+    return push_endpoint("send", Send(app_api(environment), Once(ledger, "send")), environment, expiry=False)

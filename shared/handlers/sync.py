@@ -46,7 +46,8 @@ class Sync:
     async def _bring(self, user: UserRecord | UserDeleted, data: bytes) -> Outcome:
         """Apply what leads from the last known state to the wanted one; each step can be repeated."""
         known, wanted = await self._states.state(user.person), _wanted(user)
-        if known == wanted:
+        if known in {wanted, _DELETED}:
+            # Who asked to be forgotten stays so: a late record must not bring anybody back.
             return Done(how="unchanged", person=user.person)
         for operation in _steps(user, known):
             outcome = await apply(self._track, operation, data)

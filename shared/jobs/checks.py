@@ -118,7 +118,10 @@ def check_size(data: bytes, body: Body) -> None:
     """The size of one Track item, which is ``body`` as it will be sent."""
     # Most bodies need not be encoded to be measured: written anew, 1e15 becomes 1000000000000000.0, and nothing grows
     # by more than that.
-    if len(data) * _GROWTH > limits.ITEM_BYTES - _ADDED and (size := len(msgspec.json.encode(body))) > limits.ITEM_BYTES:
+    if (
+        len(data) * _GROWTH > limits.ITEM_BYTES - _ADDED
+        and (size := len(msgspec.json.encode(body))) > limits.ITEM_BYTES
+    ):
         raise InvalidJob("body", f"must be at most {limits.ITEM_BYTES} bytes; it has {size}")
 
 
@@ -139,7 +142,7 @@ def _explained(text: str) -> InvalidJob:
     return InvalidJob(path or "body", problem[:1].lower() + problem[1:])
 
 
-def _kind(value: Any) -> str:
+def _kind(value: Any) -> str:  # noqa: PLR0911 - one word per type of JSON
     match value:
         case None:
             return "null"

@@ -85,7 +85,9 @@ def parse_sync(data: bytes) -> UserRecord | UserDeleted:
         raise InvalidJob("email", "must be an email address")
     attributes = _attributes(body, user)
     check_attributes(attributes, "user")
-    check_size(data, {"type": "person", "action": "identify", "identifiers": {"id": identifier}, "attributes": attributes})
+    check_size(
+        data, {"type": "person", "action": "identify", "identifiers": {"id": identifier}, "attributes": attributes}
+    )
     wants = user.preferences or Preferences()
     return UserRecord(
         f"id:{identifier}", identifier, attributes, wants_nothing=not (wants.marketing or wants.transactional)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -108,7 +109,7 @@ class SQLiteLedger:
         if self._connection is None:
             connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
             try:
-                connection.executescript(_SETTINGS + _TABLES)
+                _set_up(connection)
             except sqlite3.Error:
                 connection.close()
                 raise
@@ -139,6 +140,20 @@ class SQLiteLedger:
         if self._claims % _CLAIMS_BETWEEN_SWEEPS == 0:
             db.execute("DELETE FROM claims WHERE expires_at < ?", (now.timestamp(),))
         self._claims += 1
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    """Make the tables. The switch to WAL does not wait for another process that is making it: it is tried again."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.executescript(_SETTINGS + _TABLES)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _read(db: sqlite3.Connection, key: str) -> Record | None:

@@ -8,9 +8,9 @@ from starlette.responses import Response
 from shared.outcome import Later, Outcome
 
 ACKNOWLEDGED = Response(status_code=204)
-_AGAIN = {status: Response(status_code=status) for status in (429, 503)}
+AGAIN = {status: Response(status_code=status) for status in (429, 503)}
 
 
 def answer(outcome: Outcome) -> Response:
     """204 for what is settled (a failed job is in its dead-letter topic by now), 429 or 503 for the rest."""
-    return _AGAIN[outcome.status] if isinstance(outcome, Later) else ACKNOWLEDGED
+    return AGAIN[outcome.status] if isinstance(outcome, Later) else ACKNOWLEDGED

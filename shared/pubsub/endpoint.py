@@ -8,13 +8,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from shared.outcome import Failed, Later, Outcome
-from shared.pubsub.answer import answer
+from shared.pubsub.answer import AGAIN, answer
 from shared.pubsub.dead_letters import DeadLetters
 from shared.pubsub.envelope import Delivery, NotAnEnvelopeError, read_push
 from shared.pubsub.expiry import expired
 from shared.pubsub.topic import PublishError
 from shared.telemetry import JobLine, Telemetry
 from shared.topology import Kind
+
+# Bodies under way at once. A job takes about five times its body, and a function has 512 MiB.
+_MAXIMUM_BYTES = 64_000_000
 
 Handle = Callable[[Delivery], Awaitable[Outcome]]
 
@@ -27,9 +30,14 @@ class PushEndpoint:
         handle: settles one job; what it raises is a fault of ours and answered with 500.
         dead_letters: where a failed job goes before its push is acknowledged.
         telemetry: gets one line per push.
+        expiry: whether ``expires_at`` is judged here; not where the handler first has to see what was done before.
     """
 
-    def __init__(self, kind: Kind, handle: Handle, dead_letters: DeadLetters, telemetry: Telemetry) -> None:
+    def __init__(
+        self, kind: Kind, handle: Handle, dead_letters: DeadLetters, telemetry: Telemetry, *, expiry: bool = True
+    ) -> None:
+        self._expiry = expiry
+        self._bytes = 0
         self._kind = kind
         self._handle = handle
         self._dead_letters = dead_letters
@@ -37,6 +45,16 @@ class PushEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Answer one push: 204, 429, 503, 400 for what is no push, 500 for a fault of ours."""
+        size = _content_length(request)
+        if self._bytes + size > _MAXIMUM_BYTES:
+            return AGAIN[429]
+        self._bytes += size
+        try:
+            return await self._answer(request)
+        finally:
+            self._bytes -= size
+
+    async def _answer(self, request: Request) -> Response:
         started = time.perf_counter()
         try:
             delivery = read_push(await request.body())
@@ -65,7 +83,8 @@ class PushEndpoint:
         return response
 
     async def _settle(self, delivery: Delivery) -> Outcome:
-        outcome = expired(delivery, datetime.now(UTC)) or await self._handle(delivery)
+        late = expired(delivery, datetime.now(UTC)) if self._expiry else None
+        outcome = late or await self._handle(delivery)
         if isinstance(outcome, Later) and self._is_last_attempt(delivery):
             # Pub/Sub would forward it now, without saying why it failed.
             outcome = _attempts_spent(outcome)
@@ -79,6 +98,13 @@ class PushEndpoint:
     def _is_last_attempt(self, delivery: Delivery) -> bool:
         spent = self._kind.lanes["retry"].max_delivery_attempts
         return delivery.lane == "retry" and delivery.attempt is not None and delivery.attempt >= spent
+
+
+def _content_length(request: Request) -> int:
+    try:
+        return int(request.headers.get("content-length", "0"))
+    except ValueError:
+        return 0
 
 
 def _attempts_spent(outcome: Later) -> Failed:

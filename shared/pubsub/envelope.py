@@ -68,7 +68,8 @@ class Delivery(msgspec.Struct, frozen=True):
 
         A replayed job has a ``job_id`` in any case; one that we made up for it equals the key that it would get again.
         """
-        return self.key != _derived_key(self.data, _milliseconds(self.first_published_at))
+        when = _milliseconds(self.first_published_at)
+        return self.key != _derived_key(self.data, when, self.attributes.get("channel", ""))
 
 
 _decode = msgspec.json.Decoder(_Push).decode
@@ -103,7 +104,7 @@ def _delivery(push: _Push, message: _Message) -> Delivery:
     )
     when = _milliseconds(first_published_at) if first_published_at else message.messageId or message.message_id
     return Delivery(
-        key=attributes.get("job_id") or _derived_key(message.data, when),
+        key=attributes.get("job_id") or _derived_key(message.data, when, attributes.get("channel", "")),
         data=message.data,
         attributes=attributes,
         first_published_at=first_published_at or datetime.now(UTC),
@@ -113,12 +114,13 @@ def _delivery(push: _Push, message: _Message) -> Delivery:
     )
 
 
-def _derived_key(data: bytes, when: str) -> str:
-    """Key of a job whose publisher set none: what it says and when it was published.
+def _derived_key(data: bytes, when: str, channel: str) -> str:
+    """Key of a job whose publisher set none: what it says, by which channel, and when it was published.
 
     A forwarded message has a new id and keeps its first publish time, so the time is what identifies it.
     """
-    return hashlib.sha256(b"%b\0%b" % (when.encode(), data)).hexdigest()
+    suffix = b"\0" + channel.encode() if channel else b""
+    return hashlib.sha256(b"%b\0%b%b" % (when.encode(), data, suffix)).hexdigest()
 
 
 def _milliseconds(instant: datetime) -> str:

@@ -90,7 +90,11 @@ def function(around: Around, connect: Connect, topic: Topic) -> Make:
         }
         telemetry = Telemetry(kind, kind, PROJECT)
         endpoint = PushEndpoint(
-            topology().jobs[kind], handle or handlers[kind](), DeadLetterTopic(topic, kind), telemetry
+            topology().jobs[kind],
+            handle or handlers[kind](),
+            DeadLetterTopic(topic, kind),
+            telemetry,
+            expiry=kind not in {"send", "broadcast"},
         )
         return Function(endpoint)
 

@@ -54,7 +54,12 @@ class Push:
             "CloudPubSubDeadLetterSourceTopicPublishTime": self.published,
         }
         return Push(
-            self.data, {**self.attributes, **forwarding}, attempt, "2026-05-01T13:00:00.9Z", "another", self.ordering_key
+            self.data,
+            {**self.attributes, **forwarding},
+            attempt,
+            "2026-05-01T13:00:00.9Z",
+            "another",
+            self.ordering_key,
         )
 
 

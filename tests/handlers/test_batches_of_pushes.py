@@ -68,9 +68,7 @@ def refusing(number: int, code: int, explanation: object) -> Answer:
     ],
     ids=["400", "413", "no index", "index as text", "index out of range", "another shape"],
 )
-async def test_a_refusal_that_names_no_item_is_traced_to_it(
-    identify: Function, around: Around, answer: Answer
-) -> None:
+async def test_a_refusal_that_names_no_item_is_traced_to_it(identify: Function, around: Around, answer: Answer) -> None:
     around.upstream.then(*[answer] * 30)
     assert await push_all(identify) == [204] * 50
     [(_, data, _)] = around.pubsub.published

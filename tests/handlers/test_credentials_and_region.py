@@ -18,9 +18,12 @@ def person(number: int) -> Push:
 async def test_a_rotated_key_is_read_anew_and_the_job_done(function: Make, around: Around) -> None:
     around.upstream.then(status(401))
     key = Rotating("old", "new")
-    assert await function("send", secret=key).push(
-        Push({**PERSON, "transactional_message_id": 1, "to": "ada@example.com"})
-    ) == 204
+    assert (
+        await function("send", secret=key).push(
+            Push({**PERSON, "transactional_message_id": 1, "to": "ada@example.com"})
+        )
+        == 204
+    )
     assert key.refreshed == 1
     assert around.upstream.authorizations == ["Bearer old", "Bearer new"]
 

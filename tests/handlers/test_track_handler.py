@@ -19,7 +19,12 @@ async def test_an_event_is_the_same_on_every_delivery_and_in_every_lane(track: F
     around.upstream.then(status(503), status(503))
     push = Push(BOUGHT)
     again = Push(BOUGHT, attempt=2, message_id="1")
-    assert [await track.push(each) for each in (push, again, push.forwarded(), push.forwarded(7))] == [503, 503, 204, 204]
+    assert [await track.push(each) for each in (push, again, push.forwarded(), push.forwarded(7))] == [
+        503,
+        503,
+        204,
+        204,
+    ]
     assert len({str(event) for event in events(around)}) == 1
     assert is_ulid(events(around)[0]["id"])
     assert events(around)[0]["timestamp"] == PUBLISHED_SECONDS

@@ -131,7 +131,11 @@ BODIES = st.dictionaries(NAMES, VALUES) | LIKELY | VALUES
 
 
 @pytest.mark.parametrize("parser", PARSERS)
-@given(data=st.binary() | st.text().map(str.encode) | st.lists(st.sampled_from('[]{}:,"1e\\u')).map("".join).map(str.encode))
+@given(
+    data=st.binary()
+    | st.text().map(str.encode)
+    | st.lists(st.sampled_from('[]{}:,"1e\\u')).map("".join).map(str.encode)
+)
 @example(data=b"[" * 100_000)
 @example(data=b'{"id":' + b"1" * 5000 + b"}")
 @example(data=b'{"identifiers":{"id":"\\ud800"}}')
@@ -171,7 +175,9 @@ def test_of_any_depth(parser: str, nesting: tuple[bytes, bytes]) -> None:
 
 
 @pytest.mark.parametrize("parser", FRAMES)
-@pytest.mark.parametrize("number", [b"1" * 4300, b"-" + b"9" * 4000, b"1e308", b"5e-324", b"-0.0", b"18446744073709551616"])
+@pytest.mark.parametrize(
+    "number", [b"1" * 4300, b"-" + b"9" * 4000, b"1e308", b"5e-324", b"-0.0", b"18446744073709551616"]
+)
 def test_of_any_number(parser: str, number: bytes) -> None:
     before, after = FRAMES[parser]
     parsed = PARSERS[parser](before + number + after)

@@ -137,7 +137,11 @@ def test_the_other_channels_need_a_template(channel: str) -> None:
         ({**LETTER, "identifiers": {"phone": "+49"}}, "identifiers", f"{ONE_OF} 0"),
         ({**LETTER, "identifiers": {"email": "ada"}}, "identifiers.email", "must be an email address"),
         ({**LETTER, "identifiers": {"id": "語" * 50 + "x"}}, "identifiers.id", "must be at most 150 bytes; it has 151"),
-        ({**LETTER, "transactional_message_id": 1.5}, "transactional_message_id", "expected int | str | null, got float"),
+        (
+            {**LETTER, "transactional_message_id": 1.5},
+            "transactional_message_id",
+            "expected int | str | null, got float",
+        ),
         ({**LETTER, "send_at": NOW * 1000}, "send_at", "must be unix seconds; this looks like milliseconds"),
         ({**LETTER, "send_at": NOW + 0.5}, "send_at", "expected int | null, got float"),
         ({**LETTER, "send_at": str(NOW)}, "send_at", "expected int | null, got str"),
@@ -171,7 +175,10 @@ def test_a_comma_within_a_name_is_no_recipient() -> None:
 @pytest.mark.parametrize("sizes", [[2 * 1024 * 1024 - 1], [1024 * 1024, 1024 * 1024 - 1], [2 * 1024 * 1024 - 3, 1, 1]])
 def test_attachments_have_less_than_two_megabytes_in_all(sizes: list[int]) -> None:
     def with_attachments(*sizes: int) -> dict[str, Any]:
-        return {**LETTER, "attachments": {f"{n}": base64.b64encode(b"x" * size).decode() for n, size in enumerate(sizes)}}
+        return {
+            **LETTER,
+            "attachments": {f"{n}": base64.b64encode(b"x" * size).decode() for n, size in enumerate(sizes)},
+        }
 
     parse_send(encoded(with_attachments(*sizes)))
     expected = ("attachments", "must be less than 2097152 bytes; they have 2097152")

@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -184,12 +185,33 @@ def test_threads_that_meet_failures_of_one_person_all_get_an_answer(
 
 def test_a_message_above_what_pubsub_takes_is_refused(pubsub: PubSub, project: str, publisher: Publisher) -> None:
     subscription = open_topic(pubsub, project, "cio-send")
-    email = {"to": "ada@example.com", "identifiers": {"id": "42"}, "transactional_message_id": 7}
+    email: dict[str, Any] = {"to": "ada@example.com", "identifiers": {"id": "42"}, "transactional_message_id": 7}
     with pytest.raises(InvalidJob, match="must fit into a Pub/Sub message of 10 MB; it has 100"):
         publisher.send_email(**email, message_data={"text": "x" * 10_000_000})
     assert outcomes([publisher.send_email(**email)]) == ["sent"]
     (received,) = pubsub.pull(subscription)
     assert dict(received.message.attributes).keys() == {"job_id", "channel"}
+
+
+def test_threads_can_be_the_first_to_use_it() -> None:
+    # In a process of its own, since it is about what nothing has used before; there it would crash.
+    program = """
+import sys, threading
+from tests.publisher.recording import recording
+sys.setswitchinterval(1e-6)
+publisher, messages = recording()
+start = threading.Barrier(16)
+def publish():
+    start.wait()
+    publisher.identify("42", plan="pro")
+threads = [threading.Thread(target=publish) for _ in range(16)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(len(messages))
+"""
+    for _ in range(3):
+        run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (run.returncode, run.stdout) == (0, "16\n"), run.stderr
 
 
 def test_an_application_gets_none_of_the_functions_parts_with_it() -> None:
