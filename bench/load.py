@@ -119,4 +119,5 @@ async def main(port: int, concurrent: int, jobs: int, kind: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(*(int(argument) for argument in sys.argv[1:4]), kind=sys.argv[4]))
+    port, concurrent, jobs = (int(argument) for argument in sys.argv[1:4])
+    uvloop.run(main(port, concurrent, jobs, sys.argv[4]))

@@ -83,6 +83,7 @@ output "next_command" {
     # 2. Enter this in Customer.io as a reporting webhook: ${module.webhook.uri}
 
     # 3. See that everything is in place:
-    python -m ops doctor --project=${var.project_id} --environment=${var.environment}
+    python -m ops doctor --project=${var.project_id} --environment=${var.environment} \
+      --region=${var.customerio.region} --webhook-url=${module.webhook.uri}
   EOT
 }
