@@ -19,8 +19,8 @@ run: $(READY)  ## the whole loop on this machine, left running until Ctrl-C
 demo: $(READY)  ## publish 200 jobs through a stack of its own, print what became of each, check that it adds up
 	@$(PYTHON) -m local.demo
 
-test: $(READY)  ## all tests
-	@$(PYTHON) -m pytest
+test: $(READY)  ## all tests but Terraform's
+	@$(PYTHON) -m pytest --ignore=tests/terraform
 
 lint: $(READY)  ## ruff and mypy
 	@$(PYTHON) -m ruff check .
@@ -40,8 +40,9 @@ bench: $(READY)  ## speed and memory beside two peers, measured in one run
 faults: $(READY)  ## the fault-injection run: JOBS=20000 SEED=7
 	@$(PYTHON) -m tests.faults --jobs $(JOBS) --seed $(SEED)
 
-terraform-check:  ## everything that can be known of the Terraform files without a cloud
+terraform-check: $(READY)  ## everything that can be known of the Terraform files without a cloud
 	@./terraform/check
+	@$(PYTHON) -m pytest tests/terraform
 
 lock: $(READY)  ## pin requirements.in and requirements-dev.in anew
 	@$(VENV)/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.13 --no-emit-index-url --no-header requirements.in -o requirements.txt

@@ -13,12 +13,14 @@ class Example:
         python: a call of the publisher.
         body: the same job as JSON.
         attributes: Pub/Sub attributes that go with it.
+        what: of a form with several examples, which one this is.
     """
 
     form: str
     python: str
     body: dict[str, Any]
     attributes: dict[str, str] = field(default_factory=dict)
+    what: str = ""
 
 
 _PERSON = {"identifiers": {"id": "42"}}
@@ -71,6 +73,13 @@ EXAMPLES: dict[str, list[Example]] = {
             "RelateObject",
             'publisher.relate_object("1", "acme", [{"identifiers": {"id": "42"}}])',
             {**_OBJECT, "action": "add_relationships", "cio_relationships": [_PERSON]},
+            what="Relate",
+        ),
+        Example(
+            "RelateObject",
+            'publisher.unrelate_object("1", "acme", [{"identifiers": {"id": "42"}}])',
+            {**_OBJECT, "action": "delete_relationships", "cio_relationships": [_PERSON]},
+            what="End that",
         ),
     ],
     "track": [
@@ -78,6 +87,25 @@ EXAMPLES: dict[str, list[Example]] = {
             "PersonEvent",
             'publisher.track("42", "order_placed", {"total": 3})',
             {**_PERSON, "name": "order_placed", "attributes": {"total": 3}},
+            what="An event",
+        ),
+        Example(
+            "PersonEvent",
+            'publisher.page("42", "https://example.com/prices")',
+            {**_PERSON, "action": "page", "name": "https://example.com/prices"},
+            what="A page view",
+        ),
+        Example(
+            "PersonEvent",
+            'publisher.screen("42", "prices")',
+            {**_PERSON, "action": "screen", "name": "prices"},
+            what="A screen view",
+        ),
+        Example(
+            "PersonEvent",
+            'publisher.track_anonymous("visitor-1", "signed_up")',
+            {"identifiers": {"anonymous_id": "visitor-1"}, "name": "signed_up"},
+            what="An event of somebody who is not known yet",
         ),
         Example(
             "DeliveryEvent",
@@ -95,6 +123,25 @@ EXAMPLES: dict[str, list[Example]] = {
             "EmailMessage",
             'publisher.send_email(to="ada@example.com", identifiers={"id": "42"}, transactional_message_id=7)',
             {**_SEND, "to": "ada@example.com"},
+            what="From a template",
+        ),
+        Example(
+            "EmailMessage",
+            """publisher.send_email(
+    to="ada@example.com",
+    from_="shop@example.com",
+    subject="Thanks",
+    body="<p>Thank you.</p>",
+    identifiers={"id": "42"},
+)""",
+            {
+                **_PERSON,
+                "to": "ada@example.com",
+                "from": "shop@example.com",
+                "subject": "Thanks",
+                "body": "<p>Thank you.</p>",
+            },
+            what="Without one",
         ),
         *(
             Example(

@@ -3,43 +3,51 @@
 With ``--check`` it only says what is out of date.
 """
 
+import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from docs.examples import EXAMPLES, Example
-from shared.jobs import SCHEMAS
+from shared.jobs import SCHEMAS, parse_identify, parse_sync
+from shared.jobs.sends import SEND_FORMS
 from shared.topology import topology
 
 _DOCS = Path(__file__).parent
-_INTRODUCTION = (_DOCS / "jobs.introduction.md").read_text()
 _REFERENCE = "#/$defs/{name}"
+_PERSON_OF = {"identify": parse_identify, "sync": parse_sync}
+_CHANNEL_OF = {form.__name__: channel for channel, form in SEND_FORMS.items()}
+# A form's own fields do not tell the channels apart.
+_CHOICE = "The attribute `channel` says which form a message has; without one it is an email."
 
 type Schema = dict[str, Any]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Write the files, or with ``--check`` name those that are out of date."""
-    stale = [path for path, text in pages().items() if not path.exists() or path.read_text() != text]
-    if "--check" in sys.argv[1:]:
-        for path in stale:
+    parser = argparse.ArgumentParser(prog="python -m docs.generate", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is out of date")
+    check = parser.parse_args(arguments).check
+    stale = {path: text for path, text in pages(_DOCS).items() if not path.exists() or path.read_text() != text}
+    for path, text in stale.items():
+        if check:
             print(f"out of date: {path.relative_to(_DOCS.parent)}; run make docs", file=sys.stderr)
-        return 1 if stale else 0
-    for path, text in pages().items():
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    return 0
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+    return 1 if check and stale else 0
 
 
-def pages() -> dict[Path, str]:
-    """Every generated file and its text."""
-    made = {_DOCS / "schemas" / f"{kind}.json": _schema_text(kind) for kind in SCHEMAS}
-    made[_DOCS / "jobs.md"] = "\n".join([_INTRODUCTION.rstrip(), *(_section(kind) for kind in SCHEMAS)])
+def pages(folder: Path) -> dict[Path, str]:
+    """Every generated file below ``folder`` and its text."""
+    introduction = Path(__file__).with_name("jobs.introduction.md").read_text()
+    made = {folder / "schemas" / f"{kind}.json": _schema_text(kind) for kind in SCHEMAS}
+    made[folder / "jobs.md"] = "\n\n".join([introduction.rstrip(), *(_section(kind) for kind in SCHEMAS)]) + "\n"
     return made
 
 
@@ -49,6 +57,7 @@ def schema(kind: str) -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"data of a message on {topology().jobs[kind].topic}",
+        **({"description": _CHOICE} if kind == "send" else {}),
         "anyOf": list(references),
         "$defs": components,
     }
@@ -60,36 +69,46 @@ def _schema_text(kind: str) -> str:
 
 def _section(kind: str) -> str:
     whole = schema(kind)
-    lines = [f"\n## {kind}: topic `{topology().jobs[kind].topic}`\n"]
-    for form, example in zip(SCHEMAS[kind], EXAMPLES[kind], strict=True):
-        lines += _form(whole, form, example, topology().jobs[kind].topic)
-    return "\n".join(lines)
-
-
-def _form(whole: Schema, form: type[msgspec.Struct], example: Example, topic: str) -> list[str]:
-    name = form.__name__
-    described = whole["$defs"][name]
-    rows = [f"| `{field}` | {kind} | {need} | {what} |" for field, kind, need, what in _fields(whole, described)]
-    attributes = [f"--attribute {name}={value}" for name, value in example.attributes.items()]
-    message = shlex.quote(json.dumps(example.body, ensure_ascii=False))
-    command = " ".join(["gcloud pubsub topics publish", topic, *attributes, f"--message {message}"])
-    return [
-        f"### {name}\n",
-        f"{described.get('description', '')}\n",
-        "| field | type | | |",
-        "| --- | --- | --- | --- |",
-        *rows,
-        f"\n```python\n{example.python}\n```\n",
-        f"```\n{command}\n```\n",
+    parts = [
+        f"## {kind}: topic `{topology().jobs[kind].topic}`",
+        f"JSON Schema: [schemas/{kind}.json](schemas/{kind}.json), each form below `$defs`.",
+        *([_CHOICE] if kind == "send" else []),
     ]
+    for form in SCHEMAS[kind]:
+        examples = [example for example in EXAMPLES[kind] if example.form == form.__name__]
+        parts += _form(kind, whole, form.__name__, examples)
+    return "\n\n".join(parts)
+
+
+def _form(kind: str, whole: Schema, name: str, examples: Sequence[Example]) -> list[str]:
+    described = whole["$defs"][name]
+    channel = f": channel `{_CHANNEL_OF[name]}`" if name in _CHANNEL_OF else ""
+    table = [
+        "| field | type | required | |",
+        "| --- | --- | --- | --- |",
+        *(f"| `{field}` | {type_} | {need} | {what} |" for field, type_, need, what in _fields(whole, described)),
+    ]
+    parts = [f"### {name}{channel}", described["description"], "\n".join(table)]
+    for example in examples:
+        parts += [f"{example.what}:"] if example.what else []
+        parts += [f"```python\n{example.python}\n```", f"```sh\n{_command(kind, example)}\n```"]
+    return parts
+
+
+def _command(kind: str, example: Example) -> str:
+    data = json.dumps(example.body, ensure_ascii=False)
+    job = topology().jobs[kind]
+    key = [f"--ordering-key={shlex.quote(_PERSON_OF[kind](data.encode()).person)}"] if job.ordered else []
+    attributes = [f"--attribute={name}={value}" for name, value in example.attributes.items()]
+    first = " ".join(["gcloud pubsub topics publish", job.topic, *key, *attributes])
+    return f"{first} \\\n  --message={shlex.quote(data)}"
 
 
 def _fields(whole: Schema, described: Schema, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    required = set(described.get("required", ()))
-    for name, field in described.get("properties", {}).items():
+    """Name, type, whether it is required, and description of each field, those of inner objects below theirs."""
+    for name, field in described["properties"].items():
         inner, many = _struct(whole, field)
-        need = "required" if name in required else ""
-        yield prefix + name, _type(field), need, _what(field, inner)
+        yield prefix + name, _type(field), "yes" if name in described["required"] else "", _what(field, inner)
         if inner is not None:
             yield from _fields(whole, inner, f"{prefix}{name}{'[]' if many else ''}.")
 
@@ -97,42 +116,48 @@ def _fields(whole: Schema, described: Schema, prefix: str = "") -> Iterator[tupl
 def _struct(whole: Schema, field: Schema) -> tuple[Schema | None, bool]:
     """The struct that a field holds, and whether it holds many."""
     for option in _options(field):
-        if reference := option.get("$ref"):
-            return whole["$defs"][reference.rsplit("/", 1)[1]], False
-        if reference := option.get("items", {}).get("$ref"):
-            return whole["$defs"][reference.rsplit("/", 1)[1]], True
+        for holder, many in ((option, False), (option.get("items", {}), True)):
+            if "$ref" in holder:
+                return whole["$defs"][holder["$ref"].rsplit("/", 1)[1]], many
     return None, False
 
 
 def _type(field: Schema) -> str:
-    names = []
-    for option in _options(field):
-        if "enum" in option or "const" in option:
-            names += [f"`{value}`" for value in option.get("enum", [option.get("const")])]
-        elif "$ref" in option:
-            names.append("object")
-        elif "type" in option:
-            names.append(option["type"])
-        else:
-            names.append("any")
+    names = [name for option in _options(field) for name in _names(option)]
     return " or ".join(name for name in dict.fromkeys(names) if name != "null")
 
 
+def _names(option: Schema) -> list[str]:
+    if "enum" in option:
+        return [f"`{value}`" for value in option["enum"]]
+    if "const" in option:
+        return [f"`{option['const']}`"]
+    if "$ref" in option:
+        return ["object"]
+    if option.get("items"):
+        return [f"array of {_type(option['items'])}"]
+    return [option.get("type", "any")]
+
+
 def _what(field: Schema, inner: Schema | None) -> str:
-    nested = [field, *field.get("anyOf", ()), *_options(field)]
-    texts = [option["description"] for option in nested if "description" in option]
+    texts = [option["description"] for option in _nested(field) if "description" in option]
     if not texts and inner is not None:
-        texts = [inner.get("description", "")]
-    default = field.get("default")
-    told = "" if default is None or default == {} else f"default `{default}`"
-    return "; ".join(dict.fromkeys(text for text in [*texts, told] if text))
+        texts = [inner["description"]]
+    if (default := field.get("default")) is not None:
+        texts.append(f"default `{default if isinstance(default, str) else json.dumps(default)}`")
+    return "; ".join(dict.fromkeys(texts))
+
+
+def _nested(field: Schema) -> Iterator[Schema]:
+    """A field and its alternatives, outermost first."""
+    yield field
+    for option in field.get("anyOf", ()):
+        yield from _nested(option)
 
 
 def _options(field: Schema) -> list[Schema]:
     """The alternatives of a field, flat."""
-    if "anyOf" not in field:
-        return [field]
-    return [inner for option in field["anyOf"] for inner in _options(option)]
+    return [each for each in _nested(field) if "anyOf" not in each]
 
 
 if __name__ == "__main__":

@@ -1,9 +1,15 @@
 """What an error means for a job: the one table that joins Customer.io's errors to Pub/Sub's outcomes."""
 
+import re
+
 from shared.customerio.errors import ConfigurationError, CustomerIOError, RateLimitedError, RejectedError
 from shared.handlers.redaction import redacted, without_addresses
 from shared.jobs import InvalidJob
 from shared.outcome import Failed, Later, Outcome
+
+
+# What a reason is: a word of ours or of Customer.io's, by which logs are counted.
+_CODE = re.compile(r"[a-z_]{1,40}")
 
 
 def invalid(error: InvalidJob) -> Failed:
@@ -19,9 +25,9 @@ def outcome_of(error: CustomerIOError, *, person: str, data: bytes) -> Outcome:
         case RejectedError():
             return Failed(
                 error_class="rejected",
-                reason=error.reason,
+                reason=error.reason if _CODE.fullmatch(error.reason) else redacted(error.reason, data),
                 status=error.status,
-                field=without_addresses(error.field),
+                field=redacted(error.field, data),
                 message=redacted(error.message, data),
                 person=person,
             )

@@ -12,7 +12,7 @@ from shared.jobs.ids import is_ulid, job_ulid, new_ulid
 from shared.jobs.operation import TrackOperation
 from shared.jobs.people import IDENTIFY_FORMS, parse_identify
 from shared.jobs.sends import CHANNELS, SEND_FORMS, Channel, SendRequest, parse_send
-from shared.jobs.tracking import TRACK_FORMS, parse_track
+from shared.jobs.tracking import TRACK_ACTIONS, TRACK_FORMS, parse_track
 from shared.jobs.users import DeletedUser, User, UserDeleted, UserRecord, parse_sync
 
 # Forms of each topic's messages, from which schemas and documentation are generated.
@@ -24,8 +24,12 @@ SCHEMAS: dict[str, list[type[msgspec.Struct]]] = {
     "sync": [User, DeletedUser],
 }
 
+# Words that say what a job is and nothing about anybody.
+KINDS_AND_ACTIONS = frozenset({*TRACK_FORMS, *TRACK_ACTIONS, *(word for form in IDENTIFY_FORMS for word in form)})
+
 __all__ = [
     "CHANNELS",
+    "KINDS_AND_ACTIONS",
     "SCHEMAS",
     "BroadcastTrigger",
     "Channel",

@@ -25,7 +25,7 @@ from shared.jobs.operation import TrackOperation, person_key
 from shared.jobs.people import ID, PERSON_IDENTIFIERS, CioID, Email, Phone, Seconds
 
 _IDENTIFIERS = (*PERSON_IDENTIFIERS, "anonymous_id")
-_ACTIONS = ("event", "page", "screen")
+TRACK_ACTIONS = ("event", "page", "screen")
 
 
 class EventIdentifiers(msgspec.Struct):
@@ -96,8 +96,10 @@ def parse_track(data: bytes, *, event_id: str | None = None, occurred_at: int | 
         )
     if kind == "person":
         _adopt_anonymous_id(body)
-        if body["action"] not in _ACTIONS:
-            raise InvalidJob("action", f"must be one of {', '.join(_ACTIONS)}; other actions go to the identify topic")
+        if body["action"] not in TRACK_ACTIONS:
+            raise InvalidJob(
+                "action", f"must be one of {', '.join(TRACK_ACTIONS)}; other actions go to the identify topic"
+            )
         if "data" in body and "attributes" not in body:
             raise InvalidJob("data", "is Track v1's name; Track v2 calls it attributes")
     check_form(body, TRACK_FORMS[kind])

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -92,6 +93,14 @@ class Around:
         assert topic.endswith("-dead-letter")
         plain = ("job_id", "function", "attempt", "lane", "first_publish_time")
         return {name: value for name, value in attributes.items() if name not in plain}
+
+    @property
+    def ledger_file(self) -> Path:
+        return Path(str(self.ledger._path))
+
+    def break_the_ledger(self) -> None:
+        """Before its first use: it does not answer."""
+        self.ledger_file.mkdir()
 
     def lease_ends(self) -> None:
         self.clock.advance(timedelta(seconds=41))

@@ -5,7 +5,6 @@ import json
 import socket
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -57,13 +56,9 @@ UNKNOWN: dict[str, tuple[Answer, str | None]] = {
 every_unknown = pytest.mark.parametrize(("answer", "code"), UNKNOWN.values(), ids=UNKNOWN)
 
 
-def ledger_file(around: Around) -> Path:
-    return Path(str(around.ledger._path))
-
-
 def execute(around: Around, statement: str) -> list[tuple[str, ...]]:
     """Look into the ledger, or change it behind its back."""
-    with closing(sqlite3.connect(ledger_file(around))) as file, file:
+    with closing(sqlite3.connect(around.ledger_file)) as file, file:
         return file.execute(statement).fetchall()
 
 
@@ -361,7 +356,7 @@ async def test_accepted_is_done_however_it_is_put_and_the_result_is_kept(
 async def test_a_ledger_that_does_not_answer_is_503_and_nothing_is_sent(
     function: Make, around: Around, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    ledger_file(around).mkdir()
+    around.break_the_ledger()
     assert await function(kind).push(JOBS[kind]) == 503
     assert around.upstream.bodies == []
     assert around.pubsub.published == []

@@ -3,7 +3,6 @@
 import json
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -168,7 +167,7 @@ async def test_a_refused_record_is_a_dead_letter(sync: Function, around: Around)
 async def test_a_memory_that_does_not_answer_is_503_and_nothing_is_sent(
     sync: Function, around: Around, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path(str(around.ledger._path)).mkdir()
+    around.break_the_ledger()
     assert await sync.push(Push(USER)) == 503
     assert around.upstream.bodies == []
     assert lines(capsys.readouterr().out)[0]["reason"] == "ledger_unavailable"
@@ -176,7 +175,7 @@ async def test_a_memory_that_does_not_answer_is_503_and_nothing_is_sent(
 
 async def test_nobodys_address_or_id_is_in_the_memory(site: Site, around: Around) -> None:
     await site.bring(USER)
-    with closing(sqlite3.connect(str(around.ledger._path))) as file:
+    with closing(sqlite3.connect(around.ledger_file)) as file:
         rows = file.execute("SELECT person, state FROM profiles").fetchall()
     assert len(rows) == 1
     assert all(len(text) == 64 for text in rows[0])

@@ -29,8 +29,8 @@ def project() -> str:
 def publisher(pubsub: PubSub, project: str) -> Iterator[Publisher]:
     with mock.patch.dict(os.environ, {"PUBSUB_EMULATOR_HOST": pubsub.host}):
         made = Publisher(project)
-    with made:
-        yield made
+    yield made
+    made.close(PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -41,8 +41,9 @@ def single_file(pubsub: PubSub, project: str) -> Iterator[Publisher]:
             batch_settings=BatchSettings(max_messages=1),
             publisher_options=PublisherOptions(enable_message_ordering=True),
         )
-    with Publisher(project, client=client) as made:
-        yield made
+    made = Publisher(project, client=client)
+    yield made
+    made.close(PATIENCE_SECONDS)
     client.stop()
     client.transport.close()
 

@@ -1,0 +1,171 @@
+"""Whatever body comes: no 500, no crash; each is done, dead-lettered or refused, as the table of answers says.
+
+``FUZZ_EXAMPLES=100000 pytest tests/faults/test_fuzz.py`` is the long run.
+"""
+
+import asyncio
+import base64
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.requests import Request
+
+from shared.customerio.signature import sign
+from shared.handlers.archive import Archive
+from shared.handlers.broadcast import Broadcast
+from shared.handlers.identify import Identify
+from shared.handlers.once import Once
+from shared.handlers.send import Send
+from shared.handlers.signing_keys import SigningKeys
+from shared.handlers.sync import Sync
+from shared.handlers.track import Track
+from shared.handlers.webhook import WebhookEndpoint
+from shared.ledger import SQLiteLedger
+from shared.outcome import Failed
+from shared.pubsub.attributes import publishable
+from shared.pubsub.dead_letters import dead_letter_attributes
+from shared.pubsub.endpoint import PushEndpoint
+from shared.pubsub.envelope import Delivery
+from shared.secrets import EnvironmentSecret
+from shared.telemetry import Telemetry
+from shared.topology import topology
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1500"))
+KEY = "fuzzed-key"
+
+
+class Accepting:
+    """A Customer.io, a warehouse, a topic and a dead-letter topic that take everything that can be sent at all."""
+
+    def __init__(self) -> None:
+        self.dead = 0
+
+    async def apply(self, item: bytes, *, keys: Iterable[str], alone: bool) -> None:
+        json.loads(item)
+        assert all(keys)
+        assert isinstance(alone, bool)
+
+    async def send(self, channel: str, body: bytes) -> str:
+        json.loads(body)
+        return channel
+
+    async def trigger(self, broadcast_id: int, body: bytes) -> str:
+        json.loads(body)
+        return str(broadcast_id)
+
+    async def insert(self, row: Mapping[str, Any], row_id: str) -> None:
+        json.dumps(row)
+        assert row_id
+
+    async def publish(self, data: bytes, attributes: Mapping[str, str]) -> str:
+        assert isinstance(data, bytes)
+        assert all(len(value.encode()) <= 1024 for value in publishable(attributes).values())
+        return "id"
+
+    async def put(self, delivery: Delivery, failure: Failed) -> None:
+        await self.publish(delivery.data, dead_letter_attributes("f", delivery, failure))
+        assert failure.reason
+        self.dead += 1
+
+
+async def answered(endpoint: Any, body: bytes, headers: Mapping[str, str] | None = None) -> int:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    named = {"content-length": str(len(body)), **(headers or {})}
+    raw = [(name.lower().encode(), value.encode()) for name, value in named.items()]
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": raw}
+    return int((await endpoint(Request(scope, receive))).status_code)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = [
+    *("type", "action", "identifiers", "attributes", "name", "id", "timestamp", "device", "primary", "secondary"),
+    *("cio_relationships", "to", "transactional_message_id", "headers", "attachments", "broadcast_id", "ids", "emails"),
+    *("per_user_data", "preferences", "created_at", "deleted", "email", "event_id", "metric", "object_type", "data"),
+]
+KNOWN = st.sampled_from(["person", "object", "identify", "merge", "event", "delivery", "42", "a@example.com", 7, True])
+IDENTIFIERS = st.dictionaries(st.sampled_from(["id", "email", "cio_id", "object_type_id", "object_id"]), JSON | KNOWN)
+JOB = st.dictionaries(st.sampled_from(FIELDS), JSON | KNOWN | IDENTIFIERS, max_size=6)
+DATA = st.binary(max_size=60) | st.builds(lambda value: json.dumps(value).encode(), JOB | JSON)
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from(["job_id", "channel", "expires_at", "delivery_guarantee", "first_publish_time"])
+    | st.text(max_size=5),
+    st.sampled_from(["email", "push", "at_most_once", "0", "9999999999"]) | st.text(max_size=8),
+    max_size=3,
+)
+PUSH = st.builds(
+    lambda data, attributes, when: json.dumps(
+        {"message": {"data": base64.b64encode(data).decode(), "attributes": attributes, "publishTime": when}}
+    ).encode(),
+    DATA,
+    ATTRIBUTES,
+    st.sampled_from(["2026-05-01T12:00:00Z", "", "x"]),
+)
+KINDS = ["identify", "track", "send", "broadcast", "sync", "events"]
+
+
+@pytest.fixture(scope="module")
+def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    around: Any = Accepting()
+    directory: Path = tmp_path_factory.mktemp("fuzz")
+    ledger = SQLiteLedger(directory / "ledger.sqlite")
+    handlers = {
+        "identify": Identify(around),
+        "track": Track(around),
+        "send": Send(around, Once(ledger, "send")),
+        "broadcast": Broadcast(around, Once(ledger, "broadcast")),
+        "sync": Sync(around, ledger),
+        "events": Archive(around),
+    }
+    made = {
+        kind: PushEndpoint(topology().jobs[kind], handle, around, Telemetry(kind, kind, "p"))
+        for kind, handle in handlers.items()
+    }
+    keys = SigningKeys(EnvironmentSecret(KEY))
+    yield made, WebhookEndpoint(keys, around, around, Telemetry("webhook", "", "p"), max_age=None)
+    ledger.close()
+
+
+FUZZ = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@FUZZ
+@given(st.sampled_from(KINDS), PUSH | st.binary(max_size=80) | st.builds(lambda v: json.dumps(v).encode(), JSON))
+def test_every_push_is_settled_or_refused(endpoints: Any, kind: str, body: bytes) -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        status = loop.run_until_complete(answered(endpoints[0][kind], body))
+    finally:
+        loop.close()
+    assert status in {204, 400}
+
+
+@FUZZ
+@given(DATA, st.booleans(), st.text(max_size=12), st.text(max_size=70))
+def test_every_webhook_is_taken_or_turned_away(
+    endpoints: Any, body: bytes, signed: bool, timestamp: str, signature: str
+) -> None:
+    headers = {"x-cio-timestamp": timestamp, "x-cio-signature": signature}
+    if signed:
+        headers = {"x-cio-timestamp": "1767225600", "x-cio-signature": sign(KEY, "1767225600", body)}
+    loop = asyncio.new_event_loop()
+    try:
+        status = loop.run_until_complete(answered(endpoints[1], body, headers))
+    finally:
+        loop.close()
+    assert status == (200 if signed else 401)

@@ -1,0 +1,95 @@
+"""Freeing Customer.io's words from the values of a job, however they are quoted."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.handlers.redaction import redacted, without_addresses
+
+SECRET = 'Ada Lovelace\'s <b>"canary"</b> é\n\t\\ 😀 of the canary house'
+BODY = {"identifiers": {"id": "canary-42"}, "attributes": {"bio": SECRET, "age": 12345678, "plan": "pro"}}
+DATA = json.dumps(BODY).encode()
+
+QUOTED = {
+    "as it is": SECRET,
+    "json": json.dumps(SECRET, ensure_ascii=False),
+    "json in ascii": json.dumps(SECRET),
+    "json in json": json.dumps(json.dumps(SECRET)),
+    "json as go writes it": json.dumps(SECRET).replace("<", "\\u003c").replace(">", "\\u003e"),
+    "the body": DATA.decode(),
+    "the body as text in json": json.dumps(DATA.decode()),
+    "cut off": SECRET[:30],
+    "the end of it": SECRET[-20:],
+    "the middle of it": f"...{SECRET[5:35]}...",
+    "an id": "canary-42",
+}
+
+
+@pytest.mark.parametrize("quoted", QUOTED.values(), ids=QUOTED)
+def test_no_value_is_left_however_it_is_quoted(quoted: str) -> None:
+    message = redacted(f"property value {quoted} is not valid", DATA)
+    assert "canary" not in message
+    assert message.startswith("property value ")
+    assert message.endswith("is not valid")
+    assert "[redacted]" in message
+
+
+def test_numbers_are_values_too() -> None:
+    assert redacted("12345678 is too old", DATA) == "[redacted] is too old"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "property value cannot be longer than 1000 bytes",
+        "attributes.bio is not allowed for plan pro",
+        "person does not exist: identify it first",
+        "",
+    ],
+)
+def test_what_quotes_nothing_stays(message: str) -> None:
+    data = json.dumps({"type": "person", "action": "identify", **BODY}).encode()
+    assert redacted(message, data) == message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ada@example.com", "<ada@example.com>", '"ada@example.com"', "to=ada+news@mail.example.com", "ädä@exämple.com"],
+)
+def test_addresses_go_whatever_the_job_says(text: str) -> None:
+    assert "example" not in without_addresses(f"bad address {text}, sorry")
+    assert "example" not in redacted(f"bad address {text}, sorry", b"{}")
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"[" * 100_000, b"7"])
+def test_a_job_that_cannot_be_read_hides_nothing_else(data: bytes) -> None:
+    assert redacted("bad: ada@example.com", data) == "bad: [redacted]"
+
+
+@pytest.mark.parametrize("depth", [100, 2_000, 9_000])
+def test_of_any_depth(depth: int) -> None:
+    data = b"[" * depth + b'"canary-42"' + b"]" * depth
+    assert redacted("no canary-42", data) == "no [redacted]"
+
+
+def test_a_long_message_is_cut_and_hides_what_it_is_cut_in() -> None:
+    for padding in range(980, 1001):
+        message = redacted("x " * (padding // 2) + "y" * (padding % 2) + "canary-42 " * 300, DATA)
+        assert len(message) <= 1024
+        assert "canary" not in message
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(VALUES, st.text(min_size=6, max_size=40), st.text(max_size=20), st.text(max_size=20))
+def test_of_any_job_and_any_words(other: Any, secret: str, before: str, after: str) -> None:
+    message = redacted(before + secret + after, json.dumps([other, secret]).encode())
+    assert secret not in message or secret in "[redacted]"
