@@ -7,7 +7,6 @@ from shared.handlers.redaction import redacted, without_addresses
 from shared.jobs import InvalidJob
 from shared.outcome import Failed, Later, Outcome
 
-
 # What a reason is: a word of ours or of Customer.io's, by which logs are counted.
 _CODE = re.compile(r"[a-z_]{1,40}")
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any
 
 import msgspec
 

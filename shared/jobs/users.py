@@ -15,7 +15,7 @@ _NO_ATTRIBUTES = frozenset({"id", "preferences", "deleted"})
 
 
 class Preferences(msgspec.Struct):
-    """What the user wants to get. Absent is yes."""
+    """What the user wants, sent as `marketing_opt_in`, `transactional_opt_in`. Absent is yes; neither: suppressed."""
 
     marketing: bool = True
     transactional: bool = True

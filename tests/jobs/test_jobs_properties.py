@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.jobs import (
@@ -40,7 +41,7 @@ PARSERS: dict[str, Callable[[bytes], Parsed]] = {
     "track": parse_event,
     "broadcast": parse_broadcast,
     "sync": parse_sync,
-    **{channel: lambda data, channel=channel: parse_send(data, channel) for channel in CHANNELS},
+    **{channel: partial(parse_send, channel=channel) for channel in CHANNELS},
 }
 
 
@@ -147,6 +148,7 @@ def test_of_any_bytes(parser: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("parser", PARSERS)
+@settings(max_examples=60)  # of each of nine parsers, which share most of their checks
 @given(body=BODIES)
 def test_of_any_json_that_is_shaped_like_a_job(parser: str, body: Any) -> None:
     holds(parser, json.dumps(body).encode())

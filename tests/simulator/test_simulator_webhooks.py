@@ -195,7 +195,7 @@ async def test_everything_else_backs_off_in_growing_steps(
     gaps = [later.seconds - earlier.seconds for earlier, later in pairwise(arrivals)]
     waited = 0.2 if answer == 0 else 0.0
     for gap, backoff in zip(gaps, (0.02, 0.04, 0.08), strict=True):
-        assert waited + backoff - 0.01 <= gap < waited + 0.25
+        assert waited + backoff - 0.01 <= gap < waited + 5  # not the hour
 
 
 def test_statuses_that_wait_an_hour() -> None:
