@@ -109,6 +109,17 @@ async def test_whatever_is_wrong_with_the_job(
     nothing_is_in(around, capsys)
 
 
+@pytest.mark.parametrize("kind", ["identify", "sync"])
+async def test_an_address_that_is_an_attributes_name_is_not_in_the_field(
+    function: Make, around: Around, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    too_long = {ADDRESS: "x" * 1001}
+    body = {"id": "1", **too_long} if kind == "sync" else {"identifiers": {"id": "1"}, "attributes": too_long}
+    assert await function(kind).push(Push(body)) == 204
+    assert around.dead_letter()["field"] == "[redacted]"
+    nothing_is_in(around, capsys)
+
+
 @pytest.mark.parametrize("name", ["job_id", "channel", "delivery_guarantee", "expires_at"])
 async def test_attributes_of_a_send_are_not_quoted_either(
     function: Make, around: Around, capsys: pytest.CaptureFixture[str], name: str
