@@ -68,6 +68,15 @@ EXAMPLES: dict[str, list[Example]] = {
             'publisher.identify_object("1", "acme", {"name": "Acme"})',
             {**_OBJECT, "action": "identify", "attributes": {"name": "Acme"}},
         ),
+        Example(
+            "IdentifyObjectAnonymously",
+            'publisher.relate_object_anonymously("1", "acme", ["visitor-1"])',
+            {
+                **_OBJECT,
+                "action": "identify_anonymous",
+                "cio_relationships": [{"identifiers": {"anonymous_id": "visitor-1"}}],
+            },
+        ),
         Example("DeleteObject", 'publisher.delete_object("1", "acme")', {**_OBJECT, "action": "delete"}),
         Example(
             "RelateObject",

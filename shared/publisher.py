@@ -148,6 +148,18 @@ class Publisher:
         """Relate an object to people: ``[{"identifiers": {"id": "42"}}]``."""
         return self._object("add_relationships", object_type_id, object_id, options, cio_relationships=people)
 
+    def relate_object_anonymously(
+        self,
+        object_type_id: str | int,
+        object_id: str | int,
+        anonymous_ids: Sequence[str],
+        *,
+        options: JobOptions | None = None,
+    ) -> Future[str]:
+        """Relate an object to people who are not known yet; the relationship becomes theirs once they are."""
+        people = [{"identifiers": {"anonymous_id": each}} for each in anonymous_ids]
+        return self._object("identify_anonymous", object_type_id, object_id, options, cio_relationships=people)
+
     def unrelate_object(
         self,
         object_type_id: str | int,

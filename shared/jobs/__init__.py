@@ -8,9 +8,10 @@ import msgspec
 
 from shared.jobs.broadcasts import Broadcast, BroadcastTrigger, parse_broadcast
 from shared.jobs.errors import InvalidJob
+from shared.jobs.identify_forms import IDENTIFY_FORMS
 from shared.jobs.ids import is_ulid, job_ulid, new_ulid
 from shared.jobs.operation import TrackOperation
-from shared.jobs.people import IDENTIFY_FORMS, parse_identify
+from shared.jobs.people import parse_identify
 from shared.jobs.sends import CHANNELS, SEND_FORMS, Channel, SendRequest, parse_send
 from shared.jobs.tracking import TRACK_ACTIONS, TRACK_FORMS, parse_track
 from shared.jobs.users import DeletedUser, User, UserDeleted, UserRecord, parse_sync

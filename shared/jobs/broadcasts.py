@@ -22,11 +22,13 @@ _FLAGS_OF_AUDIENCE: dict[str, tuple[str, ...]] = {
     "data_file_url": _FLAGS,
 }
 
+_IDS = f"at most {limits.BROADCAST_RECIPIENTS}; a number is written as text"
+
 
 class Recipient(msgspec.Struct):
     """One person of `per_user_data`: `id` or `email`, and their own data."""
 
-    id: str | int | None = None
+    id: Annotated[str | int, Meta(description="a number is written as text")] | None = None
     email: str | None = None
     data: dict[str, Any] | None = None
 
@@ -38,7 +40,7 @@ class Broadcast(msgspec.Struct, kw_only=True):
     data: Annotated[dict[str, Any], Meta(description="what the message refers to")] | None = None
     recipients: Annotated[dict[str, Any], Meta(description="a filter: and, or, not, segment, attribute")] | None = None
     emails: Annotated[list[str], Meta(description="addresses")] | None = None
-    ids: Annotated[list[str | int], Meta(description=f"at most {limits.BROADCAST_RECIPIENTS}")] | None = None
+    ids: Annotated[list[str | int], Meta(description=_IDS)] | None = None
     per_user_data: Annotated[list[Recipient], Meta(description=f"at most {limits.BROADCAST_RECIPIENTS}")] | None = None
     data_file_url: Annotated[str, Meta(description="a file of JSON lines")] | None = None
     email_add_duplicates: Annotated[bool, Meta(description="for emails, per_user_data, data_file_url")] | None = None
@@ -63,6 +65,7 @@ def parse_broadcast(data: bytes) -> BroadcastTrigger:
     check_form(body, Broadcast)
     broadcast_id = _number(body.pop("broadcast_id"))
     _check_audience(body)
+    _write_ids_as_text(body)
     return BroadcastTrigger(broadcast_id, body)
 
 
@@ -71,6 +74,15 @@ def _number(value: int | str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 18 and int(text) > 0):
         raise InvalidJob("broadcast_id", "must be a whole number above 0")
     return int(text)
+
+
+def _write_ids_as_text(body: Body) -> None:
+    """Ids are text at Customer.io."""
+    if ids := body.get("ids"):
+        body["ids"] = [str(each) for each in ids]
+    for recipient in body.get("per_user_data") or ():
+        if recipient.get("id") is not None:
+            recipient["id"] = str(recipient["id"])
 
 
 def _check_audience(body: Body) -> None:

@@ -19,6 +19,18 @@ _decode = msgspec.json.Decoder().decode
 _PATH = re.compile(r"^(?P<problem>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _VALUE = re.compile(r"Invalid enum value .*", re.DOTALL)
+_GOT = re.compile(r"got `(\w+)`$")
+# What msgspec calls the types of JSON.
+_KINDS = {
+    "str": "a string",
+    "float": "a decimal number",
+    "bool": "a boolean",
+    "array": "an array",
+    "object": "an object",
+}
+_INSTANTS = frozenset({"timestamp", "last_used", "send_at"})
+# "A leading + followed by up to 15 digits", of which none begins a country's code with 0.
+_PHONE = re.compile(r"\+[1-9][0-9]{1,14}")
 # Of a body that is written anew, and the bytes that defaults, an event's id and its time add to it.
 _GROWTH = 4
 _ADDED = 1024
@@ -75,6 +87,8 @@ def check_identifiers(
     check_id(text, f"{field}.{name}")
     if name == "email" and "@" not in text:
         raise InvalidJob(f"{field}.email", "must be an email address")
+    if name == "phone" and not _PHONE.fullmatch(text):
+        raise InvalidJob(f"{field}.phone", "must be E.164: + and up to 15 digits")
     return name, text
 
 
@@ -138,6 +152,8 @@ def _explained(text: str) -> InvalidJob:
     problem, path = (match["problem"], match["path"] or "") if match else ("does not have the documented form", "")
     if missing := _MISSING.fullmatch(problem):
         return InvalidJob(f"{path}.{missing[1]}".lstrip("."), "is required")
+    if path.rpartition(".")[2] in _INSTANTS and (got := _GOT.search(problem)):
+        return InvalidJob(path, f"must be unix seconds as a whole number, not {_KINDS.get(got[1], got[1])}")
     problem = _VALUE.sub("is not one of the documented values", problem).replace("`", "")
     return InvalidJob(path or "body", problem[:1].lower() + problem[1:])
 

@@ -1,13 +1,7 @@
-"""Jobs of the identify topic: people and objects, every action of Track v2 that is no event.
+"""Jobs of the identify topic: people and objects, every action of Track v2 that is no event."""
 
-https://docs.customer.io/integrations/api/track/#operation/entity
-"""
-
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
-
-import msgspec
-from msgspec import Meta
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from shared.jobs import limits
 from shared.jobs.checks import (
@@ -21,181 +15,11 @@ from shared.jobs.checks import (
     read_object,
 )
 from shared.jobs.errors import InvalidJob
+from shared.jobs.identify_forms import IDENTIFY_FORMS, PERSON_IDENTIFIERS
 from shared.jobs.operation import TrackOperation, person_key
 
-ID = Annotated[str | int, Meta(description=f"at most {limits.ID_BYTES} bytes; a number is written as text")]
-Email = Annotated[str, Meta(description=f"an email address, at most {limits.ID_BYTES} bytes")]
-Phone = Annotated[str, Meta(description="E.164, where the workspace identifies people by phone")]
-CioID = Annotated[str, Meta(description="Customer.io's own id, without the prefix `cio_`")]
-Seconds = Annotated[int, Meta(description="unix seconds, not milliseconds")]
-Attributes = Annotated[
-    dict[str, Any],
-    Meta(
-        description=f"at most {limits.ATTRIBUTES}; names at most {limits.ATTRIBUTE_NAME_BYTES} bytes, "
-        f"text values at most {limits.ATTRIBUTE_VALUE_BYTES} bytes"
-    ),
-]
-
-PERSON_IDENTIFIERS = ("id", "email", "phone", "cio_id")
 _MERGE_IDENTIFIERS = ("id", "email", "cio_id")
 _OBJECT_TYPE_ID = "object_type_id"
-
-
-class PersonIdentifiers(msgspec.Struct):
-    """Exactly one of these."""
-
-    id: ID | None = None
-    email: Email | None = None
-    phone: Phone | None = None
-    cio_id: CioID | None = None
-
-
-class ObjectIdentifiers(msgspec.Struct):
-    """`object_type_id` and `object_id`, or `cio_object_id` alone."""
-
-    object_type_id: Annotated[str | int, Meta(description='a whole number, sent as text, such as "1"')] | None = None
-    object_id: ID | None = None
-    cio_object_id: Annotated[str, Meta(description="Customer.io's own id of the object")] | None = None
-
-
-class ObjectRelationship(msgspec.Struct):
-    """A person's relationship to an object."""
-
-    identifiers: ObjectIdentifiers
-    relationship_attributes: Attributes | None = None
-
-
-class PersonRelationship(msgspec.Struct):
-    """An object's relationship to a person."""
-
-    identifiers: PersonIdentifiers
-    relationship_attributes: Attributes | None = None
-
-
-class Device(msgspec.Struct):
-    """A device that push notifications go to."""
-
-    token: Annotated[str, Meta(description="the device's token")]
-    platform: Annotated[str, Meta(description="`ios` or `android`")] | None = None
-    last_used: Seconds | None = None
-    attributes: dict[str, Any] | None = None
-
-
-class _PersonJob(msgspec.Struct, kw_only=True):
-    type: Literal["person"] = "person"
-    identifiers: PersonIdentifiers
-
-
-class IdentifyPerson(_PersonJob, kw_only=True):
-    """Create a person or change the attributes."""
-
-    action: Literal["identify"] = "identify"
-    attributes: Attributes | None = None
-    timestamp: (
-        Annotated[int, Meta(description="unix seconds; an identify older than the last change is dropped silently")]
-        | None
-    ) = None
-    cio_relationships: list[ObjectRelationship] | None = None
-
-
-class DeletePerson(_PersonJob, kw_only=True):
-    """Delete a person. A later identify or event makes a new one."""
-
-    action: Literal["delete"]
-
-
-class SuppressPerson(_PersonJob, kw_only=True):
-    """Delete a person for good and refuse the identifiers from now on."""
-
-    action: Literal["suppress"]
-
-
-class UnsuppressPerson(_PersonJob, kw_only=True):
-    """Take the identifiers back. What was deleted stays deleted."""
-
-    action: Literal["unsuppress"]
-
-
-class AddDevice(_PersonJob, kw_only=True):
-    """Add a device to a person."""
-
-    action: Literal["add_device"]
-    device: Device
-
-
-class DeleteDevice(_PersonJob, kw_only=True):
-    """Delete a device of a person."""
-
-    action: Literal["delete_device"]
-    device: Device
-
-
-class AddRelationships(_PersonJob, kw_only=True):
-    """Relate a person to objects."""
-
-    action: Literal["add_relationships"]
-    cio_relationships: list[ObjectRelationship]
-
-
-class DeleteRelationships(_PersonJob, kw_only=True):
-    """End a person's relationships to objects."""
-
-    action: Literal["delete_relationships"]
-    cio_relationships: list[ObjectRelationship]
-
-
-class MergePeople(msgspec.Struct, kw_only=True):
-    """Merge a second person into a first that exists. Cannot be undone."""
-
-    type: Literal["person"] = "person"
-    action: Literal["merge"]
-    primary: Annotated[dict[str, Any], Meta(description="exactly one of id, email, cio_id")]
-    secondary: Annotated[dict[str, Any], Meta(description="exactly one of id, email, cio_id")]
-
-
-class _ObjectJob(msgspec.Struct, kw_only=True):
-    type: Literal["object"]
-    identifiers: ObjectIdentifiers
-
-
-class IdentifyObject(_ObjectJob, kw_only=True):
-    """Create an object or change its attributes."""
-
-    action: Literal["identify", "identify_anonymous"] = "identify"
-    attributes: Attributes | None = None
-    timestamp: Seconds | None = None
-    cio_relationships: list[Any] | None = None
-
-
-class DeleteObject(_ObjectJob, kw_only=True):
-    """Delete an object."""
-
-    action: Literal["delete"]
-
-
-class RelateObject(_ObjectJob, kw_only=True):
-    """Relate an object to people, or end that."""
-
-    action: Literal["add_relationships", "delete_relationships"]
-    cio_relationships: list[PersonRelationship]
-
-
-IDENTIFY_FORMS: dict[tuple[str, str], type[msgspec.Struct]] = {
-    ("person", "identify"): IdentifyPerson,
-    ("person", "delete"): DeletePerson,
-    ("person", "suppress"): SuppressPerson,
-    ("person", "unsuppress"): UnsuppressPerson,
-    ("person", "merge"): MergePeople,
-    ("person", "add_device"): AddDevice,
-    ("person", "delete_device"): DeleteDevice,
-    ("person", "add_relationships"): AddRelationships,
-    ("person", "delete_relationships"): DeleteRelationships,
-    ("object", "identify"): IdentifyObject,
-    ("object", "identify_anonymous"): IdentifyObject,
-    ("object", "delete"): DeleteObject,
-    ("object", "add_relationships"): RelateObject,
-    ("object", "delete_relationships"): RelateObject,
-}
 _EVENTS = frozenset({"event", "page", "screen"})
 
 
@@ -237,6 +61,11 @@ def _person(body: Body) -> TrackOperation:
 def _object(body: Body) -> TrackOperation:
     body["identifiers"] = _object_identifiers(body["identifiers"], "identifiers")
     _check_common(body)
+    if relationships := body.get("cio_relationships"):
+        # Which of them identify_anonymous takes is documented both ways: Customer.io judges it.
+        anonymous = ("anonymous_id",) if body["action"] == "identify_anonymous" else ()
+        names = (*PERSON_IDENTIFIERS, *anonymous)
+        body["cio_relationships"] = [_to_person(each, n, names) for n, each in enumerate(relationships)]
     return TrackOperation(_object_key(body["identifiers"]), body, body["action"], ordered=True)
 
 
@@ -254,8 +83,8 @@ def _merge(body: Body) -> TrackOperation:
 def _device(body: Body) -> TrackOperation:
     device = body["device"]
     check_id_not_empty(device["token"], "device.token")
-    if body["action"] == "add_device" and device.get("platform") not in {"ios", "android"}:
-        raise InvalidJob("device.platform", "must be ios or android")
+    if body["action"] == "add_device" and device["platform"] not in limits.PLATFORMS:
+        raise InvalidJob("device.platform", f"must be {' or '.join(limits.PLATFORMS)}")
     check_timestamp(device.get("last_used"), "device.last_used")
     return _person(body)
 
@@ -263,10 +92,7 @@ def _device(body: Body) -> TrackOperation:
 def _relationships(body: Body) -> TrackOperation:
     if not body["cio_relationships"]:
         raise InvalidJob("cio_relationships", "must not be empty")
-    if body["type"] == "person":
-        return _person(body)
-    body["cio_relationships"] = [_to_person(each, n) for n, each in enumerate(body["cio_relationships"])]
-    return _object(body)
+    return _person(body) if body["type"] == "person" else _object(body)
 
 
 _CHECKS: dict[tuple[str, str], Callable[[Body], TrackOperation]] = {
@@ -296,9 +122,9 @@ def _to_object(relationship: Body, number: int) -> Body:
     return {**relationship, "identifiers": _object_identifiers(relationship["identifiers"], field)}
 
 
-def _to_person(relationship: Body, number: int) -> Body:
+def _to_person(relationship: Body, number: int, names: Iterable[str]) -> Body:
     field = f"cio_relationships[{number}].identifiers"
-    name, value = check_identifiers(relationship["identifiers"], PERSON_IDENTIFIERS, field)
+    name, value = check_identifiers(relationship["identifiers"], names, field)
     return {**relationship, "identifiers": {name: value}}
 
 

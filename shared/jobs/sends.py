@@ -12,8 +12,8 @@ from msgspec import Meta
 from shared.jobs import limits
 from shared.jobs.checks import Body, check_form, check_identifiers, check_timestamp, read_object
 from shared.jobs.errors import InvalidJob
+from shared.jobs.identify_forms import ID, CioID, Email
 from shared.jobs.operation import person_key
-from shared.jobs.people import ID, CioID, Email
 
 Channel = Literal["email", "push", "sms", "whatsapp", "inbox_message", "in_app"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
@@ -159,8 +159,8 @@ def _check_email(body: Body, email: EmailMessage) -> None:
     recipients = sum(1 for each in addresses.split(",") if each.strip())
     if recipients > limits.EMAIL_RECIPIENTS:
         raise InvalidJob("to", f"must be at most {limits.EMAIL_RECIPIENTS} recipients with bcc; it has {recipients}")
-    if email.headers is not None and not _is_ascii(email.headers):
-        raise InvalidJob("headers", "must be ASCII")
+    if email.headers:
+        _check_headers(email.headers)
     _check_attachments(email.attachments or {})
 
 
@@ -175,5 +175,20 @@ def _decoded_size(content: str) -> int:
     return len("".join(content.split()).rstrip("=")) * 3 // 4
 
 
-def _is_ascii(headers: dict[str, str] | list[Any] | str) -> bool:
-    return headers.isascii() if isinstance(headers, str) else msgspec.json.encode(headers).isascii()
+def _check_headers(headers: dict[str, str] | list[Any] | str) -> None:
+    """An object in some of the API's documentation and clients, JSON as text in others."""
+    written = _read_headers(headers) if isinstance(headers, str) else headers
+    if not msgspec.json.encode(written).isascii():
+        raise InvalidJob("headers", "must be ASCII")
+
+
+def _read_headers(text: str) -> Any:
+    if not text.isascii():
+        raise InvalidJob("headers", "must be ASCII")
+    try:
+        headers = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        headers = None
+    if not isinstance(headers, dict | list):
+        raise InvalidJob("headers", "must be an object, an array, or either as JSON in text")
+    return headers

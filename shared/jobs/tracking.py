@@ -20,9 +20,9 @@ from shared.jobs.checks import (
     read_object,
 )
 from shared.jobs.errors import InvalidJob
+from shared.jobs.identify_forms import ID, PERSON_IDENTIFIERS, CioID, Email, Phone, Seconds
 from shared.jobs.ids import job_ulid
 from shared.jobs.operation import TrackOperation, person_key
-from shared.jobs.people import ID, PERSON_IDENTIFIERS, CioID, Email, Phone, Seconds
 
 _IDENTIFIERS = (*PERSON_IDENTIFIERS, "anonymous_id")
 TRACK_ACTIONS = ("event", "page", "screen")
@@ -69,7 +69,7 @@ class DeliveryEvent(msgspec.Struct, kw_only=True):
     type: Literal["delivery"]
     action: Literal["event"] = "event"
     identifiers: DeliveryIdentifiers
-    name: Annotated[str, Meta(description="`opened`, `converted` or `delivered`")]
+    name: Annotated[str, Meta(extra_json_schema={"enum": list(limits.DELIVERY_METRICS)})]
     timestamp: Seconds | None = None
     attributes: Annotated[dict[str, Any], Meta(description="`device_token`, and what else is known")] | None = None
 
@@ -103,7 +103,6 @@ def parse_track(data: bytes, *, event_id: str | None = None, occurred_at: int | 
         if "data" in body and "attributes" not in body:
             raise InvalidJob("data", "is Track v1's name; Track v2 calls it attributes")
     check_form(body, TRACK_FORMS[kind])
-    _check_name(body["name"])
     check_timestamp(body.get("timestamp"))
     if body.get("timestamp") is None and occurred_at is not None:
         body["timestamp"] = occurred_at
@@ -113,6 +112,7 @@ def parse_track(data: bytes, *, event_id: str | None = None, occurred_at: int | 
 
 
 def _event(body: Body, event_id: str | None) -> TrackOperation:
+    _check_name(body["name"])
     name, value = check_identifiers(body["identifiers"], _IDENTIFIERS)
     body["identifiers"] = {name: value}
     given = body.get("id")
@@ -126,6 +126,8 @@ def _event(body: Body, event_id: str | None) -> TrackOperation:
 def _delivery(body: Body) -> TrackOperation:
     delivery = body["identifiers"]["id"]
     check_id(delivery, "identifiers.id")
+    if body["name"] not in limits.DELIVERY_METRICS:
+        raise InvalidJob("name", f"must be one of {', '.join(limits.DELIVERY_METRICS)}")
     return TrackOperation(f"delivery:{delivery}", body, "event", ordered=False)
 
 

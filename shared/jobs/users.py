@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from shared.jobs.checks import Body, check_attributes, check_form, check_id, check_size, check_timestamp, read_object
 from shared.jobs.errors import InvalidJob
-from shared.jobs.people import ID, Email
+from shared.jobs.identify_forms import ID, Email
 
 # Fields that steer the sync and are no attributes of the person.
 _NO_ATTRIBUTES = frozenset({"id", "preferences", "deleted"})

@@ -11,7 +11,7 @@ DATA = {"headline": "Sale", "items": [{"n": 1}]}
 FILTER = {"and": [{"segment": {"id": 7}}, {"attribute": {"field": "plan", "operator": "eq", "value": "pro"}}]}
 EMAIL_FLAGS = {"email_add_duplicates": True, "email_ignore_missing": False}
 ALL_FLAGS = {**EMAIL_FLAGS, "id_ignore_missing": True}
-PEOPLE = [{"id": "1", "data": {"a": 1}}, {"id": 2}, {"email": "a@example.com", "data": None}]
+PEOPLE = [{"id": "1", "data": {"a": 1}}, {"id": "2"}, {"email": "a@example.com", "data": None}]
 FILE = "https://example.com/people.jsonl"
 
 AUDIENCES: dict[str, dict[str, Any]] = {
@@ -20,7 +20,7 @@ AUDIENCES: dict[str, dict[str, Any]] = {
     "recipients": {"recipients": FILTER, "data": DATA},
     "emails": {"emails": ["a@example.com", "b@example.com"]},
     "emails with flags": {"emails": ["a@example.com"], **EMAIL_FLAGS},
-    "ids": {"ids": ["1", 2]},
+    "ids": {"ids": ["1", "2"]},
     "ids with flag": {"ids": ["1"], "id_ignore_missing": True},
     "per_user_data": {"per_user_data": PEOPLE},
     "per_user_data with flags": {"per_user_data": PEOPLE, **ALL_FLAGS},
@@ -34,6 +34,18 @@ AUDIENCES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("audience", AUDIENCES.values(), ids=AUDIENCES)
 def test_every_audience_leaves_as_it_came(audience: dict[str, Any]) -> None:
     assert parse_broadcast(encoded({"broadcast_id": 12, **audience})) == BroadcastTrigger(12, audience)
+
+
+@pytest.mark.parametrize(
+    ("audience", "given", "as_text"),
+    [
+        ("ids", ["1", 2, 2**70], ["1", "2", "1180591620717411303424"]),
+        ("per_user_data", [{"id": 1, "data": {"n": 1}}, {"email": "a@example.com"}], None),
+    ],
+)
+def test_ids_that_are_numbers_leave_as_text(audience: str, given: list[Any], as_text: list[Any] | None) -> None:
+    expected = as_text or [{"id": "1", "data": {"n": 1}}, {"email": "a@example.com"}]
+    assert parse_broadcast(encoded({"broadcast_id": 12, audience: given})).body == {audience: expected}
 
 
 @pytest.mark.parametrize(("given", "number"), [(12, 12), ("12", 12), ("0012", 12), (10**17, 10**17)])

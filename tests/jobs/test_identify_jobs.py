@@ -64,7 +64,21 @@ OBJECTS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "object:1:acme",
     ),
-    "identify_anonymous": ({**ACME, "action": "identify_anonymous"}, "object:1:acme"),
+    "identify_anonymous": (
+        {
+            **ACME,
+            "action": "identify_anonymous",
+            "attributes": {"name": "Acme"},
+            "cio_relationships": [
+                {"identifiers": {"anonymous_id": "cookie-1"}, "relationship_attributes": {"role": "owner"}}
+            ],
+        },
+        "object:1:acme",
+    ),
+    "identify_anonymous with the id beside": (
+        {**ACME, "action": "identify_anonymous", "anonymous_id": "cookie-1"},
+        "object:1:acme",
+    ),
     "delete": ({"type": "object", "action": "delete", "identifiers": {"cio_object_id": "ob1"}}, "object:ob1"),
     "add_relationships": (
         {
@@ -131,6 +145,20 @@ def test_a_merge_is_about_both(primary: dict[str, str], secondary: dict[str, str
             {**BY_ID, "cio_relationships": [{"identifiers": {"object_type_id": 1, "object_id": 7}}]},
             "cio_relationships",
             [{"identifiers": {"object_type_id": "1", "object_id": "7"}}],
+        ),
+        (
+            {**ACME, "cio_relationships": [{"identifiers": {"id": 42}}]},
+            "cio_relationships",
+            [{"identifiers": {"id": "42"}}],
+        ),
+        (
+            {
+                **ACME,
+                "action": "identify_anonymous",
+                "cio_relationships": [{"identifiers": {"anonymous_id": 7}, "x": 1}],
+            },
+            "cio_relationships",
+            [{"identifiers": {"anonymous_id": "7"}, "x": 1}],
         ),
         (
             {**ACME, "action": "add_relationships", "cio_relationships": [{"identifiers": {"id": 42}, "x": 1}]},

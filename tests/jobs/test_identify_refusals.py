@@ -10,11 +10,13 @@ from tests.jobs.job_kit import NOW, encoded, padded, refusal
 BY_ID = {"identifiers": {"id": "42"}}
 ACME = {"type": "object", "identifiers": {"object_type_id": "1", "object_id": "acme"}}
 ONE_OF = "must have exactly one of id, email, phone, cio_id; it has"
+E164 = "must be E.164: + and up to 15 digits"
 ACTIONS = (
     "must be person or object with one of: add_device, add_relationships, delete, delete_device, delete_relationships, "
     "identify, identify_anonymous, merge, suppress, unsuppress"
 )
 RELATE = {**BY_ID, "action": "add_relationships"}
+ANONYMOUS = {**ACME, "action": "identify_anonymous"}
 RELATE_OBJECT = {**ACME, "action": "add_relationships"}
 DEVICE = {**BY_ID, "action": "add_device"}
 
@@ -44,6 +46,11 @@ DEVICE = {**BY_ID, "action": "add_device"}
         ({"identifiers": {"id": ["1"]}}, "identifiers.id", "expected int | str | null, got array"),
         ({"identifiers": {"email": "ada"}}, "identifiers.email", "must be an email address"),
         ({"identifiers": {"email": 1}}, "identifiers.email", "expected str | null, got int"),
+        ({"identifiers": {"phone": "4915112345678"}}, "identifiers.phone", E164),
+        ({"identifiers": {"phone": "+49 1511 2345678"}}, "identifiers.phone", E164),
+        ({"identifiers": {"phone": "+0151123456"}}, "identifiers.phone", E164),
+        ({"identifiers": {"phone": "+٤٩١٥١١"}}, "identifiers.phone", E164),
+        ({"identifiers": {"phone": 4915112345678}}, "identifiers.phone", "expected str | null, got int"),
         ({**BY_ID, "type": "robot"}, "type", ACTIONS),
         ({**BY_ID, "type": None}, "type", ACTIONS),
         ({**BY_ID, "type": {"a": 1}}, "type", ACTIONS),
@@ -99,7 +106,8 @@ DEVICE = {**BY_ID, "action": "add_device"}
         (DEVICE, "device", "is required"),
         ({**DEVICE, "device": {}}, "device.token", "is required"),
         ({**DEVICE, "device": {"token": " ", "platform": "ios"}}, "device.token", "must not be empty"),
-        ({**DEVICE, "device": {"token": "t"}}, "device.platform", "must be ios or android"),
+        ({**DEVICE, "device": {"token": "t"}}, "device.platform", "is required"),
+        ({**DEVICE, "device": {"token": "t", "platform": "iOS"}}, "device.platform", "must be ios or android"),
         ({**DEVICE, "device": {"token": "t", "platform": "symbian"}}, "device.platform", "must be ios or android"),
         (RELATE, "cio_relationships", "is required"),
         ({**RELATE, "cio_relationships": []}, "cio_relationships", "must not be empty"),
@@ -119,6 +127,22 @@ DEVICE = {**BY_ID, "action": "add_device"}
             {**RELATE_OBJECT, "cio_relationships": [{"identifiers": {"id": "1"}}, {"identifiers": {}}]},
             "cio_relationships[1].identifiers",
             f"{ONE_OF} 0",
+        ),
+        ({**ACME, "cio_relationships": ["42"]}, "cio_relationships[0]", "expected object, got str"),
+        (
+            {**ACME, "cio_relationships": [{"identifiers": {"anonymous_id": "cookie-1"}}]},
+            "cio_relationships[0].identifiers",
+            f"{ONE_OF} 0",
+        ),
+        (
+            {**ANONYMOUS, "cio_relationships": [{"identifiers": {"id": "42"}}]},
+            "cio_relationships[0].identifiers.anonymous_id",
+            "is required",
+        ),
+        (
+            {**ANONYMOUS, "cio_relationships": [{"identifiers": {"anonymous_id": " "}}]},
+            "cio_relationships[0].identifiers.anonymous_id",
+            "must not be empty",
         ),
         ({"type": "object", "identifiers": {"id": "42"}}, "identifiers.object_type_id", "is required"),
         (
@@ -162,12 +186,12 @@ NOT_WHOLE = "must be unix seconds as a whole number, not "
         (999_999_999, EARLIEST),
         (0, EARLIEST),
         (-1, EARLIEST),
-        (NOW + 0.5, "expected int | null, got float"),
-        (float(NOW), "expected int | null, got float"),
-        (str(NOW), "expected int | null, got str"),
-        ("2026-05-01T12:00:00Z", "expected int | null, got str"),
-        (True, "expected int | null, got bool"),
-        ([NOW], "expected int | null, got array"),
+        (NOW + 0.5, f"{NOT_WHOLE}a decimal number"),
+        (float(NOW), f"{NOT_WHOLE}a decimal number"),
+        (str(NOW), f"{NOT_WHOLE}a string"),
+        ("2026-05-01T12:00:00Z", f"{NOT_WHOLE}a string"),
+        (True, f"{NOT_WHOLE}a boolean"),
+        ([NOW], f"{NOT_WHOLE}an array"),
     ],
 )
 def test_a_timestamp_is_unix_seconds(value: object, problem: str) -> None:
@@ -254,6 +278,19 @@ def test_the_number_of_attributes_is_limited() -> None:
     parse_identify(encoded({**BY_ID, "attributes": attributes}))
     problem = "must be at most 300 attributes; it has 301"
     assert refusal(parse_identify, {**BY_ID, "attributes": attributes | {"one": 1}}) == ("attributes", problem)
+
+
+@pytest.mark.parametrize("phone", ["+" + "1" * 15, "+12"])
+def test_the_longest_and_the_shortest_phone(phone: str) -> None:
+    assert parse_identify(encoded({"identifiers": {"phone": phone}})).person == f"phone:{phone}"
+    expected = ("identifiers.phone", E164)
+    for other in (f"+{'1' * 16}", "+1", f"{phone}\n"):
+        assert refusal(parse_identify, {"identifiers": {"phone": other}}) == expected
+
+
+def test_what_is_true_of_a_relationship_has_no_limit_but_the_items() -> None:
+    related = {"identifiers": {"id": "1"}, "relationship_attributes": {"terms": "x" * 1001}}
+    parse_identify(encoded({**RELATE_OBJECT, "cio_relationships": [related]}))
 
 
 def test_an_item_has_32_kb() -> None:

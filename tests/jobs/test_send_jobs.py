@@ -61,6 +61,8 @@ WHOLE: dict[str, dict[str, Any]] = {
 SMALLEST = {"transactional_message_id": 7, "identifiers": {"id": "42"}}
 LETTER = {**SMALLEST, "to": "ada@example.com"}
 WITHOUT_TEMPLATE = {key: EMAIL[key] for key in ("identifiers", "to", "body", "subject", "from")}
+NOT_WHOLE = "must be unix seconds as a whole number, not "
+HEADERS = "must be an object, an array, or either as JSON in text"
 ONE_OF = "must have exactly one of id, email, cio_id; it has"
 
 
@@ -96,7 +98,10 @@ def test_an_id_that_is_a_number_leaves_as_text() -> None:
     assert parse_send(encoded({**LETTER, "identifiers": {"id": 42}})).body["identifiers"] == {"id": "42"}
 
 
-@pytest.mark.parametrize("headers", [{"X-One": "1"}, [{"name": "X-One", "value": "1"}], '[{"name":"a","value":"b"}]'])
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-One": "1"}, [{"name": "X-One", "value": "1"}], '[{"name":"a","value":"b"}]', '{"X-One": "1"}', "", None],
+)
 def test_headers_in_each_documented_form(headers: object) -> None:
     assert parse_send(encoded({**LETTER, "headers": headers})).body["headers"] == headers
 
@@ -143,14 +148,18 @@ def test_the_other_channels_need_a_template(channel: str) -> None:
             "expected int | str | null, got float",
         ),
         ({**LETTER, "send_at": NOW * 1000}, "send_at", "must be unix seconds; this looks like milliseconds"),
-        ({**LETTER, "send_at": NOW + 0.5}, "send_at", "expected int | null, got float"),
-        ({**LETTER, "send_at": str(NOW)}, "send_at", "expected int | null, got str"),
+        ({**LETTER, "send_at": NOW + 0.5}, "send_at", f"{NOT_WHOLE}a decimal number"),
+        ({**LETTER, "send_at": str(NOW)}, "send_at", f"{NOT_WHOLE}a string"),
         ({**LETTER, "send_at": 0}, "send_at", "must be unix seconds after 999999999"),
         ({**LETTER, "message_data": "x"}, "message_data", "expected object | null, got str"),
         ({**LETTER, "tracked": "yes"}, "tracked", "expected bool | null, got str"),
         ({**LETTER, "headers": {"X": "é"}}, "headers", "must be ASCII"),
         ({**LETTER, "headers": [{"name": "X", "value": "é"}]}, "headers", "must be ASCII"),
         ({**LETTER, "headers": "é"}, "headers", "must be ASCII"),
+        ({**LETTER, "headers": r'{"X": "\u00e9"}'}, "headers", "must be ASCII"),
+        ({**LETTER, "headers": "X-One: 1"}, "headers", HEADERS),
+        ({**LETTER, "headers": '"X-One"'}, "headers", HEADERS),
+        ({**LETTER, "headers": "[" * 100_000}, "headers", HEADERS),
         ({**LETTER, "headers": {"X": 1}}, "headers[...]", "expected str, got int"),
         ({**LETTER, "attachments": ["aGk="]}, "attachments", "expected object | null, got array"),
         ({**LETTER, "attachments": {"a.txt": 1}}, "attachments[...]", "expected str, got int"),
@@ -165,6 +174,10 @@ def test_fifteen_recipients() -> None:
     parse_send(encoded({**LETTER, "to": to + ", ", "bcc": bcc}))
     expected = ("to", "must be at most 15 recipients with bcc; it has 16")
     assert refusal(parse_send, {**LETTER, "to": to, "bcc": bcc + ",c@example.com"}) == expected
+
+
+def test_copies_are_not_in_the_published_limit() -> None:
+    parse_send(encoded({**LETTER, "cc": ",".join(f"c{n}@example.com" for n in range(15))}))
 
 
 def test_a_comma_within_a_name_is_no_recipient() -> None:

@@ -10,7 +10,9 @@ from tests.jobs.job_kit import NOW, encoded, padded, refusal
 ULID = "01J9ZZZZZZ0123456789ABCDEF"
 BOUGHT = {"identifiers": {"id": "42"}, "name": "bought"}
 OPENED = {"type": "delivery", "identifiers": {"id": "dgOq6QU"}, "name": "opened"}
+METRICS = "must be one of opened, converted, delivered"
 ONE_OF = "must have exactly one of id, email, phone, cio_id, anonymous_id; it has"
+NOT_WHOLE = "must be unix seconds as a whole number, not "
 
 ACCEPTED: dict[str, tuple[dict[str, Any], str]] = {
     "event by default": (BOUGHT, "id:42"),
@@ -92,7 +94,11 @@ def test_its_own_id_stays_and_becomes_a_ulid_if_it_is_none() -> None:
         ({**BOUGHT, "name": None}, "name", "expected str, got null"),
         ({**BOUGHT, "name": 5}, "name", "expected str, got int"),
         ({**BOUGHT, "name": "  "}, "name", "must not be empty"),
-        ({**OPENED, "name": ""}, "name", "must not be empty"),
+        ({**OPENED, "name": ""}, "name", METRICS),
+        ({**OPENED, "name": "clicked"}, "name", METRICS),
+        ({**OPENED, "name": "Opened"}, "name", METRICS),
+        ({**OPENED, "name": 7}, "name", "expected str, got int"),
+        ({**BOUGHT, "identifiers": {"phone": "0151"}}, "identifiers.phone", "must be E.164: + and up to 15 digits"),
         ({**BOUGHT, "identifiers": {}}, "identifiers", f"{ONE_OF} 0"),
         ({**BOUGHT, "identifiers": {"id": "1", "anonymous_id": "2"}}, "identifiers", f"{ONE_OF} 2"),
         ({**BOUGHT, "identifiers": {"anonymous_id": " "}}, "identifiers.anonymous_id", "must not be empty"),
@@ -126,17 +132,19 @@ def test_its_own_id_stays_and_becomes_a_ulid_if_it_is_none() -> None:
         ({**BOUGHT, "timestamp": NOW * 1000}, "timestamp", "must be unix seconds; this looks like milliseconds"),
         ({**OPENED, "timestamp": NOW * 1000}, "timestamp", "must be unix seconds; this looks like milliseconds"),
         ({**BOUGHT, "timestamp": 999_999_999}, "timestamp", "must be unix seconds after 999999999"),
-        ({**BOUGHT, "timestamp": float(NOW)}, "timestamp", "expected int | null, got float"),
-        ({**BOUGHT, "timestamp": str(NOW)}, "timestamp", "expected int | null, got str"),
+        ({**BOUGHT, "timestamp": float(NOW)}, "timestamp", f"{NOT_WHOLE}a decimal number"),
+        ({**BOUGHT, "timestamp": str(NOW)}, "timestamp", f"{NOT_WHOLE}a string"),
+        ({**OPENED, "timestamp": {}}, "timestamp", f"{NOT_WHOLE}an object"),
     ],
 )
 def test_what_can_never_succeed_is_refused(body: object, field: str, problem: str) -> None:
     assert refusal(parse_track, body) == (field, problem)
 
 
-@pytest.mark.parametrize("body", [BOUGHT, OPENED], ids=["event", "delivery"])
+@pytest.mark.parametrize("action", ["event", "page", "screen"])
 @pytest.mark.parametrize("name", ["x" * 100, "語" * 33 + "x"])
-def test_names_are_limited_in_bytes(body: dict[str, Any], name: str) -> None:
+def test_names_are_limited_in_bytes(action: str, name: str) -> None:
+    body = {**BOUGHT, "action": action}
     assert parse_track(encoded({**body, "name": name})).body["name"] == name
     assert refusal(parse_track, {**body, "name": name + "x"}) == ("name", "must be at most 100 bytes; it has 101")
 

@@ -112,6 +112,19 @@ def published(call: Call) -> Message:
             {**OBJECT, "action": "add_relationships", "cio_relationships": [PERSON]},
         ),
         (
+            lambda p: p.relate_object_anonymously("1", "acme", ["visitor-1", "visitor-2"]),
+            "cio-identify",
+            "object:1:acme",
+            {
+                **OBJECT,
+                "action": "identify_anonymous",
+                "cio_relationships": [
+                    {"identifiers": {"anonymous_id": "visitor-1"}},
+                    {"identifiers": {"anonymous_id": "visitor-2"}},
+                ],
+            },
+        ),
+        (
             lambda p: p.unrelate_object("1", "acme", [PERSON]),
             "cio-identify",
             "object:1:acme",

@@ -61,6 +61,9 @@ class RunningStack:
         people = self.simulator("people")
         return next((each for each in people if each.get("id") == identifier and not each["suppressed"]), None)
 
+    def person_by_email(self, address: str) -> dict[str, Any] | None:
+        return next((each for each in self.simulator("people") if each.get("email") == address), None)
+
     def dead_letters(self, kind: str) -> list[tuple[bytes, dict[str, str]]]:
         """Take what is in a kind's dead-letter subscription."""
         path = f"projects/{self.project}/subscriptions/{topology().jobs[kind].dead_letter_topic}"
