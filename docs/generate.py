@@ -15,7 +15,7 @@ import msgspec
 
 from docs.examples import EXAMPLES, Example
 from shared.jobs import SCHEMAS, parse_identify, parse_sync
-from shared.jobs.sends import SEND_FORMS
+from shared.jobs.send import SEND_FORMS
 from shared.topology import topology
 
 _DOCS = Path(__file__).parent

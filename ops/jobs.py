@@ -10,8 +10,8 @@ from shared.events import NotAnEventError, read_event
 from shared.jobs import InvalidJob, parse_broadcast, parse_identify, parse_send, parse_sync, parse_track
 from shared.jobs.operation import person_key
 from shared.outcome import Failed
-from shared.pubsub.envelope import Delivery
 from shared.pubsub.expiry import expired
+from shared.pubsub.message import PushMessage
 
 Guarantee = Literal["at_least_once", "at_most_once"]
 """Values of ``delivery_guarantee``."""
@@ -40,7 +40,7 @@ def check(kind: str, data: bytes, attributes: Mapping[str, str]) -> tuple[str, .
 def expiry(attributes: Mapping[str, str]) -> Failed | None:
     """What a function would say now of the attribute ``expires_at``; None when it does not object."""
     now = datetime.now(UTC)
-    delivery = Delivery(
+    delivery = PushMessage(
         key="",
         data=b"",
         attributes=dict(attributes),

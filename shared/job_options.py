@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from shared.jobs import InvalidJob, new_ulid
-from shared.jobs.plain import plain, unix_seconds
-from shared.pubsub.attributes import MAXIMUM_ATTRIBUTES, MAXIMUM_KEY_BYTES, MAXIMUM_VALUE_BYTES, TAKEN
+from .jobs import InvalidJob, new_ulid
+from .jobs.to_json import plain, unix_seconds
+from .pubsub.attributes import MAXIMUM_ATTRIBUTES, MAXIMUM_KEY_BYTES, MAXIMUM_VALUE_BYTES, TAKEN
 
 When = datetime | int
 

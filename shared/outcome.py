@@ -50,7 +50,7 @@ class Failed(Outcome, frozen=True, kw_only=True):
     message: str = ""
 
 
-class Later(Outcome, frozen=True, kw_only=True):
+class Retry(Outcome, frozen=True, kw_only=True):
     """Not now: Pub/Sub is to deliver it again.
 
     Args:

@@ -1,6 +1,6 @@
 """What an application imports to publish jobs: one line per job, checked before it leaves.
 
-    from shared.publisher import Publisher
+    from .publisher import Publisher
 
     with Publisher("my-project") as publisher:
         publisher.identify("42", email="ada@example.com", plan="pro")
@@ -21,11 +21,11 @@ import msgspec
 from google.cloud.pubsub_v1 import PublisherClient
 from google.cloud.pubsub_v1.publisher.exceptions import MessageTooLargeError
 
-from shared.job_options import JobOptions, When, message_attributes
-from shared.jobs import SCHEMAS, InvalidJob, parse_broadcast, parse_identify, parse_send, parse_sync, parse_track
-from shared.jobs.plain import plain
-from shared.pubsub.outbox import Outbox
-from shared.topology import topology
+from .job_options import JobOptions, When, message_attributes
+from .jobs import SCHEMAS, InvalidJob, parse_broadcast, parse_identify, parse_send, parse_sync, parse_track
+from .jobs.to_json import plain
+from .pubsub.ordered_publisher import OrderedPublisher
+from .topology import topology
 
 __all__ = ["InvalidJob", "JobOptions", "Publisher"]
 
@@ -58,7 +58,7 @@ class Publisher:
         if not project:
             raise ValueError("no project: give one, or set GOOGLE_CLOUD_PROJECT")
         self._topics = f"projects/{project}/topics/{prefix}"
-        self._outbox = Outbox(client)
+        self._outbox = OrderedPublisher(client)
 
     def identify(
         self,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from shared.settings import required
+from .settings import required
 
 if TYPE_CHECKING:
     from google.cloud.secretmanager import SecretManagerServiceClient

@@ -7,7 +7,7 @@ what to do.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.customerio.regions import Region, app_url, track_url
+from .customerio.regions import Region, app_url, track_url
 
 
 class SettingsError(Exception):

@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from shared.outcome import Done, Failed, Later, Outcome
+from .outcome import Done, Failed, Outcome, Retry
 
 # A ULID, a UUID, or a hash in hex.
 _PLAIN_KEY = re.compile(
@@ -76,7 +76,7 @@ class Telemetry:
         """Write the line of one settled push; a hold is CRITICAL once per instance and reason: it pages once."""
         outcome = line.outcome
         severity, word, reason, error_class, status, message = _described(outcome)
-        if isinstance(outcome, Later) and outcome.hold and self._first(outcome.reason):
+        if isinstance(outcome, Retry) and outcome.hold and self._first(outcome.reason):
             severity = "CRITICAL"
         elif isinstance(outcome, Done) and outcome.how == "applied":
             self._said.clear()  # Customer.io takes requests again
@@ -178,7 +178,7 @@ def _described(outcome: Outcome) -> tuple[Severity, str, str, str, int | None, s
             word = "expired" if outcome.error_class == "expired" else "dead_lettered"
             field = f"{outcome.field}: " if outcome.field else ""
             return "ERROR", word, outcome.reason, outcome.error_class, outcome.status, f"{field}{outcome.message}"
-        case Later():
+        case Retry():
             return (
                 "WARNING",
                 "retry_later",

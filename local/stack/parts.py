@@ -90,7 +90,7 @@ def _plan_pubsub(made: Plan, given: Mapping[str, str], port: int, admin_port: in
         "--time-scale",
         f"{time_scale:g}",
     ]
-    made.services.append(_module("pubsub", "local.broker", arguments, port))
+    made.services.append(_module("pubsub", "local.pubsub", arguments, port))
 
 
 def _plan_bigquery(made: Plan, given: Mapping[str, str], port: int, grpc_port: int, directory: Path) -> None:
@@ -123,7 +123,7 @@ def _plan_customerio(made: Plan, given: Mapping[str, str], track_port: int, app_
     arguments = ["--host", HOST, "--track-port", str(track_port), "--app-port", str(app_port)]
     # Customer.io waits an hour after most failures; here somebody is watching.
     arguments += ["--webhook-hour-seconds", str(_WEBHOOK_WAIT_SECONDS)]
-    part = _module("customer.io", "local.simulator", arguments, track_port, made.environment)
+    part = _module("customer.io", "local.customerio", arguments, track_port, made.environment)
     made.services.append(part)
 
 

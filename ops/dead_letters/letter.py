@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shared.pubsub.attributes import RENAMED, TAKEN
-from shared.pubsub.envelope import FIRST_PUBLISH_TIME, FORWARDED_FROM, read_push
+from shared.pubsub.message import FIRST_PUBLISH_TIME, FORWARDED_FROM, read_push
 
 if TYPE_CHECKING:
     from google.pubsub_v1.types import PubsubMessage

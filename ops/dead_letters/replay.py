@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from ops.dead_letters.letter import DeadLetter
 from ops.sending import REQUEST_MESSAGES, Outgoing, Sender, steps
-from shared.pubsub.envelope import FIRST_PUBLISH_TIME
+from shared.pubsub.message import FIRST_PUBLISH_TIME
 
 _STEP_SECONDS = 0.1
 

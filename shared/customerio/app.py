@@ -10,9 +10,9 @@ import asyncio
 import httpx
 import msgspec
 
-from shared.customerio.errors import CustomerIOError, RateLimitedError
-from shared.customerio.gate import Bucket, Gate
-from shared.customerio.http import Connection
+from .breaker import CircuitBreaker, TokenBucket
+from .errors import CustomerIOError, RateLimitedError
+from .http import Connection
 
 # Fewer than the connections of the pool: a request that waited for one until its time was up would look like one
 # that was sent and never answered.
@@ -38,8 +38,8 @@ class AppAPI:
     ) -> None:
         self._connection = connection
         self._longest_wait = longest_wait
-        self._gate = Gate()
-        self._bucket = Bucket(requests_per_second)
+        self._gate = CircuitBreaker()
+        self._bucket = TokenBucket(requests_per_second)
         self._under_way = 0
 
     async def send(self, channel: str, body: bytes) -> str:

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from shared.customerio.errors import CustomerIOError, RateLimitedError, RejectedError, UnknownOutcomeError
-from shared.customerio.gate import Bucket, Gate
+from .breaker import CircuitBreaker, TokenBucket
+from .errors import CustomerIOError, RateLimitedError, RejectedError, UnknownOutcomeError
 
 # "kb" may be 1000 or 1024 bytes: the smaller one fits both.
 # https://docs.customer.io/integrations/api/track/#operation/batch
@@ -68,7 +68,9 @@ class Batcher:
         limits: how it gathers.
     """
 
-    def __init__(self, post: PostBatch, *, gate: Gate, bucket: Bucket, limits: BatcherLimits | None = None) -> None:
+    def __init__(
+        self, post: PostBatch, *, gate: CircuitBreaker, bucket: TokenBucket, limits: BatcherLimits | None = None
+    ) -> None:
         self._post = post
         self._gate = gate
         self._bucket = bucket

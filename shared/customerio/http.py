@@ -12,9 +12,9 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from shared.customerio.answers import error_of
-from shared.customerio.errors import UnknownOutcomeError, UnreachableError
-from shared.secrets import Secret, SecretUnavailableError
+from ..secrets import Secret, SecretUnavailableError
+from .errors import UnknownOutcomeError, UnreachableError
+from .responses import error_of
 
 _CONNECT_SECONDS = 5.0
 # Below the 15 s after which aiohttp drops an idle connection of its own accord; a frozen instance finds its

@@ -5,11 +5,11 @@ https://docs.customer.io/integrations/api/track/#operation/batch
 
 from collections.abc import Iterable, Sequence
 
-from shared.customerio.answers import item_errors
-from shared.customerio.batcher import Batcher, BatcherLimits
-from shared.customerio.errors import RejectedError
-from shared.customerio.gate import Bucket, Gate
-from shared.customerio.http import Connection
+from .batcher import Batcher, BatcherLimits
+from .breaker import CircuitBreaker, TokenBucket
+from .errors import RejectedError
+from .http import Connection
+from .responses import item_errors
 
 _BATCH_PATH = "/api/v2/batch"
 
@@ -27,7 +27,9 @@ class TrackAPI:
         self, connection: Connection, *, requests_per_second: float | None = None, limits: BatcherLimits | None = None
     ) -> None:
         self._connection = connection
-        self._batcher = Batcher(self._post, gate=Gate(), bucket=Bucket(requests_per_second), limits=limits)
+        self._batcher = Batcher(
+            self._post, gate=CircuitBreaker(), bucket=TokenBucket(requests_per_second), limits=limits
+        )
 
     async def apply(self, item: bytes, *, keys: Iterable[str], alone: bool) -> None:
         """Apply one operation; see ``Batcher.submit`` for its arguments.

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 import msgspec
 
-from shared.customerio.errors import CustomerIOError
-from shared.customerio.http import BasicCredentials, Connection
-from shared.customerio.track import TrackAPI
-from shared.handlers.outcomes import outcome_of
-from shared.jobs import TrackOperation
-from shared.outcome import Done, Outcome
-from shared.secrets import secret
-from shared.settings import customerio_settings
+from ..customerio.errors import CustomerIOError
+from ..customerio.http import BasicCredentials, Connection
+from ..customerio.track import TrackAPI
+from ..jobs import TrackOperation
+from ..outcome import Done, Outcome
+from ..secrets import secret
+from ..settings import customerio_settings
+from .outcomes import outcome_of
 
 # A batch is answered in well under a second; three requests of this length still end before the ack deadline.
 _TIMEOUT_SECONDS = 10.0

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from shared.events import NotAnEventError, event_row, read_event, row_id
-from shared.handlers.endpoints import push_endpoint
-from shared.outcome import Done, Failed, Later, Outcome
-from shared.pubsub.endpoint import PushEndpoint
-from shared.pubsub.envelope import Delivery
-from shared.settings import job_settings, required
-from shared.warehouse import BigQueryWarehouse, RowRejectedError, Warehouse, WarehouseUnavailableError
+from ..events import NotAnEventError, event_row, read_event, row_id
+from ..outcome import Done, Failed, Outcome, Retry
+from ..pubsub.message import PushMessage
+from ..pubsub.push import PushEndpoint
+from ..settings import job_settings, required
+from ..warehouse import BigQueryWarehouse, RowRejectedError, Warehouse, WarehouseUnavailableError
+from .wiring import push_endpoint
 
 TABLE = "events"
 
@@ -20,7 +20,7 @@ class Archive:
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
 
-    async def __call__(self, delivery: Delivery) -> Outcome:
+    async def __call__(self, delivery: PushMessage) -> Outcome:
         try:
             event = read_event(delivery.data)
         except NotAnEventError as error:
@@ -37,7 +37,7 @@ class Archive:
                 person=event.person,
             )
         except WarehouseUnavailableError as error:
-            return Later(
+            return Retry(
                 status=503, reason=error.reason, upstream_status=error.status, hold=error.hold, person=event.person
             )
         return Done(person=event.person)
@@ -50,7 +50,7 @@ def endpoint(environment: Mapping[str, str]) -> PushEndpoint:
     return push_endpoint("events", Archive(BigQueryWarehouse(f"{project}.{dataset}.{TABLE}")), environment)
 
 
-def _received_at(delivery: Delivery) -> datetime:
+def _received_at(delivery: PushMessage) -> datetime:
     """When the webhook came in; of an event that somebody else published, when that was."""
     try:
         received_at = datetime.fromisoformat(delivery.attributes.get("received_at", ""))

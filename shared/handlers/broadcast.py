@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 import msgspec
 
-from shared.customerio.app import AppAPI
-from shared.handlers.endpoints import push_endpoint
-from shared.handlers.once import LEDGER_HINT, Once, app_api
-from shared.handlers.outcomes import invalid
-from shared.jobs import InvalidJob, parse_broadcast
-from shared.ledger import open_ledger
-from shared.outcome import Outcome
-from shared.pubsub.endpoint import PushEndpoint
-from shared.pubsub.envelope import Delivery
-from shared.settings import required
+from ..customerio.app import AppAPI
+from ..jobs import InvalidJob, parse_broadcast
+from ..ledger import open_ledger
+from ..outcome import Outcome
+from ..pubsub.message import PushMessage
+from ..pubsub.push import PushEndpoint
+from ..settings import required
+from .idempotency import LEDGER_HINT, Once, app_api
+from .outcomes import invalid
+from .wiring import push_endpoint
 
 # A little more than the pause between two broadcasts: the next one waits its turn instead of coming again.
 _LONGEST_WAIT = 12.0
@@ -29,7 +29,7 @@ class Broadcast:
         self._app = app
         self._once = once
 
-    async def __call__(self, delivery: Delivery) -> Outcome:
+    async def __call__(self, delivery: PushMessage) -> Outcome:
         try:
             trigger = parse_broadcast(delivery.data)
         except InvalidJob as error:

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from shared.customerio.track import TrackAPI
-from shared.handlers.applying import apply, track_api
-from shared.handlers.endpoints import push_endpoint
-from shared.handlers.outcomes import invalid
-from shared.jobs import InvalidJob, parse_identify
-from shared.outcome import Outcome
-from shared.pubsub.endpoint import PushEndpoint
-from shared.pubsub.envelope import Delivery
+from ..customerio.track import TrackAPI
+from ..jobs import InvalidJob, parse_identify
+from ..outcome import Outcome
+from ..pubsub.message import PushMessage
+from ..pubsub.push import PushEndpoint
+from .applying import apply, track_api
+from .outcomes import invalid
+from .wiring import push_endpoint
 
 
 class Identify:
@@ -18,7 +18,7 @@ class Identify:
     def __init__(self, track: TrackAPI) -> None:
         self._track = track
 
-    async def __call__(self, delivery: Delivery) -> Outcome:
+    async def __call__(self, delivery: PushMessage) -> Outcome:
         try:
             operation = parse_identify(delivery.data)
         except InvalidJob as error:

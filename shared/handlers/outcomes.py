@@ -2,10 +2,10 @@
 
 import re
 
-from shared.customerio.errors import ConfigurationError, CustomerIOError, RateLimitedError, RejectedError
-from shared.handlers.redaction import redacted, without_addresses
-from shared.jobs import InvalidJob
-from shared.outcome import Failed, Later, Outcome
+from ..customerio.errors import ConfigurationError, CustomerIOError, RateLimitedError, RejectedError
+from ..jobs import InvalidJob
+from ..outcome import Failed, Outcome, Retry
+from .redaction import redacted, without_addresses
 
 # What a reason is: a word of ours or of Customer.io's, by which logs are counted.
 _CODE = re.compile(r"[a-z_]{1,40}")
@@ -31,11 +31,11 @@ def outcome_of(error: CustomerIOError, *, person: str, data: bytes) -> Outcome:
                 person=person,
             )
         case RateLimitedError():
-            return Later(
+            return Retry(
                 status=429, reason=error.reason, upstream_status=error.status, message=error.message, person=person
             )
         case _:
-            return Later(
+            return Retry(
                 status=503,
                 reason=error.reason,
                 upstream_status=error.status,

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 
 import msgspec
 
-from shared.customerio.app import AppAPI
-from shared.handlers.endpoints import push_endpoint
-from shared.handlers.once import LEDGER_HINT, Once, app_api
-from shared.handlers.outcomes import invalid
-from shared.jobs import InvalidJob, parse_send
-from shared.ledger import open_ledger
-from shared.outcome import Outcome
-from shared.pubsub.endpoint import PushEndpoint
-from shared.pubsub.envelope import Delivery
-from shared.settings import required
+from ..customerio.app import AppAPI
+from ..jobs import InvalidJob, parse_send
+from ..ledger import open_ledger
+from ..outcome import Outcome
+from ..pubsub.message import PushMessage
+from ..pubsub.push import PushEndpoint
+from ..settings import required
+from .idempotency import LEDGER_HINT, Once, app_api
+from .outcomes import invalid
+from .wiring import push_endpoint
 
 
 class Send:
@@ -23,7 +23,7 @@ class Send:
         self._app = app
         self._once = once
 
-    async def __call__(self, delivery: Delivery) -> Outcome:
+    async def __call__(self, delivery: PushMessage) -> Outcome:
         try:
             request = parse_send(delivery.data, delivery.attributes.get("channel", "email"))
         except InvalidJob as error:

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from shared.secrets import Secret, SecretUnavailableError
+from ..secrets import Secret, SecretUnavailableError
 
 # A key that was withdrawn is refused after this long; a new one is accepted at once, by ``newest``.
 _KEPT_SECONDS = 60.0

@@ -10,17 +10,17 @@ from typing import Any
 
 import msgspec
 
-from shared.customerio.track import TrackAPI
-from shared.handlers.applying import apply, track_api
-from shared.handlers.endpoints import push_endpoint
-from shared.handlers.once import LEDGER_HINT
-from shared.handlers.outcomes import invalid
-from shared.jobs import InvalidJob, TrackOperation, UserDeleted, UserRecord, parse_sync
-from shared.ledger import LedgerError, ProfileStates, open_ledger
-from shared.outcome import Done, Later, Outcome
-from shared.pubsub.endpoint import PushEndpoint
-from shared.pubsub.envelope import Delivery
-from shared.settings import required
+from ..customerio.track import TrackAPI
+from ..jobs import InvalidJob, TrackOperation, UserDeleted, UserRecord, parse_sync
+from ..ledger import LedgerError, ProfileStates, open_ledger
+from ..outcome import Done, Outcome, Retry
+from ..pubsub.message import PushMessage
+from ..pubsub.push import PushEndpoint
+from ..settings import required
+from .applying import apply, track_api
+from .idempotency import LEDGER_HINT
+from .outcomes import invalid
+from .wiring import push_endpoint
 
 _SUPPRESSED = "suppressed"
 _DELETED = "deleted"
@@ -33,7 +33,7 @@ class Sync:
         self._track = track
         self._states = states
 
-    async def __call__(self, delivery: Delivery) -> Outcome:
+    async def __call__(self, delivery: PushMessage) -> Outcome:
         try:
             user = parse_sync(delivery.data)
         except InvalidJob as error:
@@ -41,7 +41,7 @@ class Sync:
         try:
             return await self._bring(user, delivery.data)
         except LedgerError as error:
-            return Later(status=503, reason="ledger_unavailable", message=str(error), person=user.person)
+            return Retry(status=503, reason="ledger_unavailable", message=str(error), person=user.person)
 
     async def _bring(self, user: UserRecord | UserDeleted, data: bytes) -> Outcome:
         """Apply what leads from the last known state to the wanted one; each step can be repeated."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from shared.customerio.track import TrackAPI
-from shared.handlers.applying import apply, track_api
-from shared.handlers.endpoints import push_endpoint
-from shared.handlers.outcomes import invalid
-from shared.jobs import InvalidJob, job_ulid, parse_track
-from shared.outcome import Outcome
-from shared.pubsub.endpoint import PushEndpoint
-from shared.pubsub.envelope import Delivery
+from ..customerio.track import TrackAPI
+from ..jobs import InvalidJob, job_ulid, parse_track
+from ..outcome import Outcome
+from ..pubsub.message import PushMessage
+from ..pubsub.push import PushEndpoint
+from .applying import apply, track_api
+from .outcomes import invalid
+from .wiring import push_endpoint
 
 
 class Track:
@@ -22,7 +22,7 @@ class Track:
     def __init__(self, track: TrackAPI) -> None:
         self._track = track
 
-    async def __call__(self, delivery: Delivery) -> Outcome:
+    async def __call__(self, delivery: PushMessage) -> Outcome:
         published_ms = round(delivery.first_published_at.timestamp() * 1000)
         # Published twice under one job_id, it is one event: then the id may not depend on when it was published.
         event_id = job_ulid(delivery.key, None if delivery.has_own_key else published_ms)

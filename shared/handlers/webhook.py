@@ -25,17 +25,17 @@ import google.cloud.secretmanager  # noqa: F401
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from shared.customerio.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, verify, well_formed
-from shared.events import Event, NotAnEventError, event_attributes, read_event
-from shared.handlers.bodies import TooLarge, read_body
-from shared.handlers.signing_keys import SigningKeys
-from shared.outcome import Failed
-from shared.pubsub.dead_letters import DeadLetters, DeadLetterTopic
-from shared.pubsub.envelope import Delivery
-from shared.pubsub.topic import PublishError, Topic
-from shared.secrets import SecretUnavailableError, secret
-from shared.settings import SettingsError, job_settings, required
-from shared.telemetry import Telemetry
+from ..customerio.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, verify, well_formed
+from ..events import Event, NotAnEventError, event_attributes, read_event
+from ..outcome import Failed
+from ..pubsub.dead_letters import DeadLetters, DeadLetterTopic
+from ..pubsub.message import PushMessage
+from ..pubsub.topic import PublishError, Topic
+from ..secrets import SecretUnavailableError, secret
+from ..settings import SettingsError, job_settings, required
+from ..telemetry import Telemetry
+from .request_body import TooLarge, read_body
+from .signing_keys import SigningKeys
 
 MAXIMUM_BODY_BYTES = 1024 * 1024
 _PUBLISH_SECONDS = 3.0
@@ -119,7 +119,7 @@ class WebhookEndpoint:
         return Response(status_code=200)
 
     async def _set_aside(self, body: bytes, received_at: datetime, problem: str) -> Response:
-        delivery = Delivery(
+        delivery = PushMessage(
             key=hashlib.sha256(body).hexdigest(),
             data=body,
             attributes={"received_at": received_at.isoformat()},

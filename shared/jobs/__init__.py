@@ -6,15 +6,15 @@ https://docs.customer.io/integrations/api/.
 
 import msgspec
 
-from shared.jobs.broadcasts import Broadcast, BroadcastTrigger, parse_broadcast
-from shared.jobs.errors import InvalidJob
-from shared.jobs.identify_forms import IDENTIFY_FORMS
-from shared.jobs.ids import is_ulid, job_ulid, new_ulid
-from shared.jobs.operation import TrackOperation
-from shared.jobs.people import parse_identify
-from shared.jobs.sends import CHANNELS, SEND_FORMS, Channel, SendRequest, parse_send
-from shared.jobs.tracking import TRACK_ACTIONS, TRACK_FORMS, parse_track
-from shared.jobs.users import DeletedUser, User, UserDeleted, UserRecord, parse_sync
+from .broadcast import Broadcast, BroadcastTrigger, parse_broadcast
+from .errors import InvalidJob
+from .identify import parse_identify
+from .identify_forms import IDENTIFY_FORMS
+from .operation import TrackOperation
+from .send import CHANNELS, SEND_FORMS, Channel, SendRequest, parse_send
+from .sync import DeletedUser, User, UserDeleted, UserRecord, parse_sync
+from .track import TRACK_ACTIONS, TRACK_FORMS, parse_track
+from .ulid import is_ulid, job_ulid, new_ulid
 
 # Forms of each topic's messages, from which schemas and documentation are generated.
 SCHEMAS: dict[str, list[type[msgspec.Struct]]] = {

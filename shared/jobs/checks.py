@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from shared.jobs import limits
-from shared.jobs.errors import InvalidJob
+from . import limits
+from .errors import InvalidJob
 
 Body = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from shared.jobs import limits
+from . import limits
 
 ID = Annotated[str | int, Meta(description=f"at most {limits.ID_BYTES} bytes; a number is written as text")]
 Email = Annotated[str, Meta(description=f"an email address, at most {limits.ID_BYTES} bytes")]

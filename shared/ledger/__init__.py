@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from shared.ledger.protocol import (
+from .protocol import (
     RETENTION,
     AlreadyDone,
     Busy,
@@ -13,12 +13,12 @@ from shared.ledger.protocol import (
     ProfileStates,
     Token,
 )
-from shared.ledger.sqlite import SQLiteLedger
+from .sqlite import SQLiteLedger
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
-    from shared.ledger.firestore import FirestoreLedger
+    from .firestore import FirestoreLedger
 
 __all__ = [
     "RETENTION",
@@ -53,7 +53,7 @@ def _firestore(database: str) -> "FirestoreLedger":
     # 0.3 s and 40 MB, which only those who use it pay.
     from google.cloud.firestore import AsyncClient  # noqa: PLC0415
 
-    from shared.ledger.firestore import FirestoreLedger  # noqa: PLC0415
+    from .firestore import FirestoreLedger  # noqa: PLC0415
 
     def client() -> "AsyncClient":
         return AsyncClient(database=database)

@@ -23,7 +23,7 @@ from google.api_core.retry import AsyncRetry, if_exception_type
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore import AsyncClient
 
-from shared.ledger.protocol import (
+from .protocol import (
     RETENTION,
     AlreadyDone,
     Busy,

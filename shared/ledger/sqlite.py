@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from shared.ledger.protocol import (
+from .protocol import (
     RETENTION,
     AlreadyDone,
     Busy,

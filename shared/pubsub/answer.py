@@ -5,7 +5,7 @@ https://cloud.google.com/pubsub/docs/push#receive_push
 
 from starlette.responses import Response
 
-from shared.outcome import Later, Outcome
+from ..outcome import Outcome, Retry
 
 ACKNOWLEDGED = Response(status_code=204)
 AGAIN = {status: Response(status_code=status) for status in (429, 503)}
@@ -13,4 +13,4 @@ AGAIN = {status: Response(status_code=status) for status in (429, 503)}
 
 def answer(outcome: Outcome) -> Response:
     """204 for what is settled (a failed job is in its dead-letter topic by now), 429 or 503 for the rest."""
-    return AGAIN[outcome.status] if isinstance(outcome, Later) else ACKNOWLEDGED
+    return AGAIN[outcome.status] if isinstance(outcome, Retry) else ACKNOWLEDGED

@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
-from shared.outcome import Failed
-from shared.pubsub.attributes import RENAMED, cut
-from shared.pubsub.envelope import FIRST_PUBLISH_TIME, Delivery
-from shared.pubsub.topic import Topic
+from ..outcome import Failed
+from .attributes import RENAMED, cut
+from .message import FIRST_PUBLISH_TIME, PushMessage
+from .topic import Topic
 
 # Where Pub/Sub forwarded the message from is of no use to the operator, and would mislead a second forward.
 _FORWARDING = "CloudPubSubDeadLetter"
@@ -15,7 +15,7 @@ _OURS_ALONE = frozenset({"job_id", FIRST_PUBLISH_TIME})
 class DeadLetters(Protocol):
     """Where failed jobs go."""
 
-    async def put(self, delivery: Delivery, failure: Failed) -> None:
+    async def put(self, delivery: PushMessage, failure: Failed) -> None:
         """Keep the job with its reason.
 
         Raises:
@@ -33,11 +33,11 @@ class DeadLetterTopic:
         self._topic = topic
         self._function = function
 
-    async def put(self, delivery: Delivery, failure: Failed) -> None:
+    async def put(self, delivery: PushMessage, failure: Failed) -> None:
         await self._topic.publish(delivery.data, dead_letter_attributes(self._function, delivery, failure))
 
 
-def dead_letter_attributes(function: str, delivery: Delivery, failure: Failed) -> dict[str, str]:
+def dead_letter_attributes(function: str, delivery: PushMessage, failure: Failed) -> dict[str, str]:
     """Attributes of a dead letter: ours first, so that they survive where the publisher's own are too many.
 
     The publisher's own of the same name get the prefix ``original-``.

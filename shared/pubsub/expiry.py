@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from shared.outcome import Failed
-from shared.pubsub.envelope import Delivery
+from ..outcome import Failed
+from .message import PushMessage
 
 
-def expired(delivery: Delivery, now: datetime) -> Failed | None:
+def expired(delivery: PushMessage, now: datetime) -> Failed | None:
     """A failure when the job's ``expires_at`` has passed or cannot be read, otherwise None.
 
     ``expires_at`` is unix seconds, or ISO 8601 with an offset.

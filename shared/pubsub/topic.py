@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from shared.pubsub.attributes import publishable
+from .attributes import publishable
 
 if TYPE_CHECKING:
     from google.cloud.pubsub_v1 import PublisherClient

@@ -1,5 +1,6 @@
 import pytest
 
+from shared.customerio.breaker import CircuitBreaker, TokenBucket
 from shared.customerio.errors import (
     CredentialsRefusedError,
     RateLimitedError,
@@ -7,7 +8,6 @@ from shared.customerio.errors import (
     SuspendedError,
     UnknownOutcomeError,
 )
-from shared.customerio.gate import Bucket, Gate
 
 
 class Clock:
@@ -20,7 +20,7 @@ class Clock:
 
 def test_a_pause_ends_when_its_time_is_over_and_then_one_probe_decides() -> None:
     clock = Clock()
-    gate = Gate(now=clock)
+    gate = CircuitBreaker(now=clock)
     gate.failed(RateLimitedError("slow down", retry_after=7.0))
     with pytest.raises(RateLimitedError):
         gate.check()
@@ -33,7 +33,7 @@ def test_a_pause_ends_when_its_time_is_over_and_then_one_probe_decides() -> None
 
 def test_pauses_grow_while_probes_fail_and_stay_bounded() -> None:
     clock = Clock()
-    gate = Gate(now=clock)
+    gate = CircuitBreaker(now=clock)
     for _ in range(5):
         gate.failed(UnknownOutcomeError("down"))
     pauses = []
@@ -51,7 +51,7 @@ def test_pauses_grow_while_probes_fail_and_stay_bounded() -> None:
 
 
 def test_a_refusal_shows_that_customerio_is_there() -> None:
-    gate = Gate(now=Clock())
+    gate = CircuitBreaker(now=Clock())
     for _ in range(20):
         gate.failed(UnknownOutcomeError("down"))
         gate.failed(RejectedError("your fault"))
@@ -60,7 +60,7 @@ def test_a_refusal_shows_that_customerio_is_there() -> None:
 
 def test_refused_credentials_hold_back_what_follows() -> None:
     clock = Clock()
-    gate = Gate(now=clock)
+    gate = CircuitBreaker(now=clock)
     gate.failed(CredentialsRefusedError("refused", status=401))
     with pytest.raises(CredentialsRefusedError):
         gate.check()
@@ -70,7 +70,7 @@ def test_refused_credentials_hold_back_what_follows() -> None:
 
 def test_failures_of_requests_that_were_under_way_together_count_as_one_pause() -> None:
     clock = Clock()
-    gate = Gate(now=clock)
+    gate = CircuitBreaker(now=clock)
     for _ in range(6):
         gate.failed(CredentialsRefusedError("refused", status=401))
     clock.now += 1.0
@@ -80,14 +80,14 @@ def test_failures_of_requests_that_were_under_way_together_count_as_one_pause() 
 @pytest.mark.parametrize("per_second", [0.1, 1.0, 25.0, 1000.0])
 def test_a_bucket_never_lets_more_through_than_its_rate_and_one_burst(per_second: float) -> None:
     clock = Clock()
-    bucket = Bucket(per_second, now=clock)
+    bucket = TokenBucket(per_second, now=clock)
     due = [bucket.reserve(1e9) + clock.now for _ in range(200)]
     seconds = due[-1] - due[0]
     assert len(due) - 1 <= per_second * (seconds + max(0.0, 1.0 - 1 / per_second)) + 1e-6
 
 
 def test_a_bucket_that_is_empty_refuses_instead_of_waiting_longer_than_asked() -> None:
-    bucket = Bucket(0.1, now=Clock())
+    bucket = TokenBucket(0.1, now=Clock())
     assert bucket.reserve(5.0) == 0.0
     with pytest.raises(RateLimitedError):
         bucket.reserve(5.0)
@@ -95,5 +95,5 @@ def test_a_bucket_that_is_empty_refuses_instead_of_waiting_longer_than_asked() -
 
 
 def test_no_rate_is_no_wait() -> None:
-    bucket = Bucket(None)
+    bucket = TokenBucket(None)
     assert [bucket.reserve(0.0) for _ in range(1000)] == [0.0] * 1000

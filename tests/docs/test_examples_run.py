@@ -53,7 +53,7 @@ def published(block: str, monkeypatch: pytest.MonkeyPatch) -> list[Message]:
     """Run a block as a program that may use ``publisher``, and list what it published."""
     publisher, messages = recording()
     ClosableClient.made = []
-    monkeypatch.setattr("shared.pubsub.outbox.PublisherClient", ClosableClient)
+    monkeypatch.setattr("shared.pubsub.ordered_publisher.PublisherClient", ClosableClient)
     exec(block, {"publisher": publisher})
     return [*messages, *(message for client in ClosableClient.made for message in client.messages)]
 

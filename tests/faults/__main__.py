@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from tests.faults.run import run
-from tests.stack.stack_kit import running_stack
+from tests.stack.stack_helpers import running_stack
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from local import bigquery
 from shared.topology import topology
 from tests.faults.workload import Work
-from tests.stack.stack_kit import RunningStack
+from tests.stack.stack_helpers import RunningStack
 
 _MARKER = re.compile(r"(?:identify|track|send|sync)-\d+-\d+")
 # An answer after which a send may have gone out all the same.

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.request import Request, urlopen
 
-from tests.stack.stack_kit import RunningStack
+from tests.stack.stack_helpers import RunningStack
 
 # Shares of the requests; together a fifth of them.
 _UPSTREAM: list[dict[str, Any]] = [

@@ -7,7 +7,7 @@ from shared.topology import topology
 from tests.faults.audit import Audit, applied_markers, audit, collect_dead_letters, webhook_balance
 from tests.faults.injector import injected
 from tests.faults.workload import Work, workload
-from tests.stack.stack_kit import RunningStack, until
+from tests.stack.stack_helpers import RunningStack, until
 
 Say = Callable[[str], None]
 

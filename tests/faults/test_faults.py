@@ -12,7 +12,7 @@ from shared.jobs import new_ulid
 from shared.topology import topology
 from tests.faults.injector import frozen, pause
 from tests.faults.run import idle, run
-from tests.stack.stack_kit import RunningStack, post, running_stack, until
+from tests.stack.stack_helpers import RunningStack, post, running_stack, until
 
 
 @pytest.fixture(scope="module")

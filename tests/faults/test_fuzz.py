@@ -19,8 +19,8 @@ from starlette.requests import Request
 from shared.customerio.signature import sign
 from shared.handlers.archive import Archive
 from shared.handlers.broadcast import Broadcast
+from shared.handlers.idempotency import Once
 from shared.handlers.identify import Identify
-from shared.handlers.once import Once
 from shared.handlers.send import Send
 from shared.handlers.signing_keys import SigningKeys
 from shared.handlers.sync import Sync
@@ -30,8 +30,8 @@ from shared.ledger import SQLiteLedger
 from shared.outcome import Failed
 from shared.pubsub.attributes import publishable
 from shared.pubsub.dead_letters import dead_letter_attributes
-from shared.pubsub.endpoint import PushEndpoint
-from shared.pubsub.envelope import Delivery
+from shared.pubsub.message import PushMessage
+from shared.pubsub.push import PushEndpoint
 from shared.secrets import EnvironmentSecret
 from shared.telemetry import Telemetry
 from shared.topology import topology
@@ -68,7 +68,7 @@ class Accepting:
         assert all(len(value.encode()) <= 1024 for value in publishable(attributes).values())
         return "id"
 
-    async def put(self, delivery: Delivery, failure: Failed) -> None:
+    async def put(self, delivery: PushMessage, failure: Failed) -> None:
         await self.publish(delivery.data, dead_letter_attributes("f", delivery, failure))
         assert failure.reason
         self.dead += 1

@@ -10,22 +10,22 @@ from shared.customerio.app import AppAPI
 from shared.customerio.http import BasicCredentials, BearerCredentials
 from shared.customerio.track import TrackAPI
 from shared.handlers.broadcast import Broadcast
+from shared.handlers.idempotency import Once
 from shared.handlers.identify import Identify
-from shared.handlers.once import Once
 from shared.handlers.send import Send
 from shared.handlers.sync import Sync
 from shared.handlers.track import Track
 from shared.ledger import SQLiteLedger
 from shared.pubsub.dead_letters import DeadLetterTopic
-from shared.pubsub.endpoint import Handle, PushEndpoint
+from shared.pubsub.push import Handle, PushEndpoint
 from shared.pubsub.topic import Topic
 from shared.secrets import EnvironmentSecret, Secret
 from shared.telemetry import Telemetry
 from shared.topology import topology
-from tests.broker.kit import PubSub, broker_process
 from tests.customerio.conftest import Connect, Upstream, connect, upstream
-from tests.handlers.handler_kit import PROJECT, Around, Function
-from tests.ledger.ledger_kit import Clock
+from tests.handlers.handler_helpers import PROJECT, Around, Function
+from tests.ledger.ledger_helpers import Clock
+from tests.local_pubsub.broker_helpers import PubSub, broker_process
 from tests.webhook.conftest import FakePubSub, pubsub, pubsub_server
 
 __all__ = ["connect", "pubsub", "pubsub_server", "upstream"]

@@ -9,7 +9,7 @@ from aiohttp import web
 from shared.secrets import SecretUnavailableError
 from tests.customerio.conftest import Answer, Rotating, reset, status
 from tests.handlers.conftest import Make
-from tests.handlers.handler_kit import Around, Push, lines
+from tests.handlers.handler_helpers import Around, Push, lines
 
 PUSHES = {
     "identify": Push({"identifiers": {"id": "42"}}),

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from tests.customerio.conftest import Answer, reset, status
-from tests.handlers.handler_kit import Around, Function, Push
+from tests.handlers.handler_helpers import Around, Function, Push
 
 THE_FOURTH = {"batch_index": 3, "reason": "invalid", "field": "attributes.plan", "message": "cannot be that long"}
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.customerio.conftest import Rotating, status
 from tests.handlers.conftest import Make
-from tests.handlers.handler_kit import Around, Function, Push, lines
+from tests.handlers.handler_helpers import Around, Function, Push, lines
 
 PERSON = {"identifiers": {"id": "42"}}
 

@@ -11,10 +11,10 @@ import pytest
 from shared.handlers import broadcast, identify, send, sync, track
 from shared.settings import SettingsError
 from shared.topology import topology
-from tests.broker.kit import PubSub
 from tests.customerio.conftest import Upstream, status
 from tests.function_process import running_function
-from tests.handlers.handler_kit import ADDRESS, CANARY, Push
+from tests.handlers.handler_helpers import ADDRESS, CANARY, Push
+from tests.local_pubsub.broker_helpers import PubSub
 
 JOBS: dict[str, dict[str, Any]] = {
     "identify": {"identifiers": {"email": ADDRESS}, "attributes": {"name": CANARY}},

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from tests.customerio.conftest import Answer, reset, status
 from tests.handlers.conftest import Make
-from tests.handlers.handler_kit import ADDRESS, CANARY, Around, Push
+from tests.handlers.handler_helpers import ADDRESS, CANARY, Around, Push
 
 TEXT = f'"{CANARY}" & <b>{CANARY}</b> é\n{CANARY}'
 BODIES: dict[str, dict[str, Any]] = {

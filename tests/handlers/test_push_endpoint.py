@@ -5,10 +5,10 @@ import time
 import pytest
 
 from shared.outcome import Outcome
-from shared.pubsub.envelope import Delivery
+from shared.pubsub.message import PushMessage
 from tests.customerio.conftest import status
 from tests.handlers.conftest import Make
-from tests.handlers.handler_kit import ADDRESS, CANARY, Around, Function, Push, lines
+from tests.handlers.handler_helpers import ADDRESS, CANARY, Around, Function, Push, lines
 
 PERSON = {"identifiers": {"id": "42"}}
 LAST = 100  # attempts of the retry lane
@@ -27,7 +27,7 @@ async def test_what_is_no_envelope_is_400_and_not_quoted(
 async def test_a_fault_of_ours_is_500_and_says_where_without_what(
     function: Make, around: Around, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def broken(delivery: Delivery) -> Outcome:
+    async def broken(delivery: PushMessage) -> Outcome:
         raise ZeroDivisionError(delivery.data.decode())
 
     broken_function = function("identify", handle=broken)

@@ -8,8 +8,8 @@ from aiohttp import web
 
 from tests.customerio.conftest import status
 from tests.handlers.conftest import Make
-from tests.handlers.handler_kit import Around, Function, Push, lines
-from tests.handlers.once_kit import JOBS, LETTER, every_kind, execute
+from tests.handlers.handler_helpers import Around, Function, Push, lines
+from tests.handlers.idempotency_helpers import JOBS, LETTER, every_kind, execute
 
 
 @every_kind

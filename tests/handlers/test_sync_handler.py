@@ -9,7 +9,7 @@ import pytest
 
 from tests.customerio.conftest import status
 from tests.handlers.conftest import Make
-from tests.handlers.handler_kit import Around, Function, Push, lines
+from tests.handlers.handler_helpers import Around, Function, Push, lines
 
 IDS = {"id": "42"}
 USER = {"id": 42, "email": "ada@example.com", "plan": "pro"}

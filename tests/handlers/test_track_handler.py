@@ -4,7 +4,7 @@ from typing import Any
 
 from shared.jobs import is_ulid, job_ulid
 from tests.customerio.conftest import status
-from tests.handlers.handler_kit import PUBLISHED_SECONDS, Around, Function, Push
+from tests.handlers.handler_helpers import PUBLISHED_SECONDS, Around, Function, Push
 
 BOUGHT = {"identifiers": {"id": "42"}, "name": "bought", "attributes": {"n": 1}}
 LATER = "2026-05-02T08:00:00.000Z"

@@ -8,8 +8,8 @@ from aiohttp import web
 
 from tests.customerio.conftest import Answer, reset, status
 from tests.handlers.conftest import Make
-from tests.handlers.handler_kit import Around, Function, Push
-from tests.handlers.once_kit import AT_MOST_ONCE, JOBS, UNDECIDED, every_kind, killed_during_the_call
+from tests.handlers.handler_helpers import Around, Function, Push
+from tests.handlers.idempotency_helpers import AT_MOST_ONCE, JOBS, UNDECIDED, every_kind, killed_during_the_call
 
 
 async def silent(_request: web.Request, _body: bytes) -> web.StreamResponse:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.jobs import BroadcastTrigger, parse_broadcast
-from tests.jobs.job_kit import encoded, refusal
+from tests.jobs.job_helpers import encoded, refusal
 
 DATA = {"headline": "Sale", "items": [{"n": 1}]}
 FILTER = {"and": [{"segment": {"id": 7}}, {"attribute": {"field": "plan", "operator": "eq", "value": "pro"}}]}

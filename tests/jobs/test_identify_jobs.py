@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.jobs import TrackOperation, parse_identify
-from tests.jobs.job_kit import NOW, encoded
+from tests.jobs.job_helpers import NOW, encoded
 
 BY_ID = {"identifiers": {"id": "42"}}
 TO_ACME = {"identifiers": {"object_type_id": "1", "object_id": "acme"}, "relationship_attributes": {"role": "owner"}}

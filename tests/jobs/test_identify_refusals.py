@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.jobs import InvalidJob, parse_identify
-from tests.jobs.job_kit import NOW, encoded, padded, refusal
+from tests.jobs.job_helpers import NOW, encoded, padded, refusal
 
 BY_ID = {"identifiers": {"id": "42"}}
 ACME = {"type": "object", "identifiers": {"object_type_id": "1", "object_id": "acme"}}

@@ -25,7 +25,7 @@ from shared.jobs import (
     parse_sync,
     parse_track,
 )
-from tests.jobs.job_kit import NOW
+from tests.jobs.job_helpers import NOW
 
 CANARY = "canary"
 NUMBER = 987_654_321_012  # a canary among numbers

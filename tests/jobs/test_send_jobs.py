@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.jobs import CHANNELS, SendRequest, parse_send
-from tests.jobs.job_kit import NOW, encoded, refusal
+from tests.jobs.job_helpers import NOW, encoded, refusal
 
 COMMON = {
     "transactional_message_id": "welcome",

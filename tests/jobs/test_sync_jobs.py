@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.jobs import UserDeleted, UserRecord, parse_sync
-from tests.jobs.job_kit import NOW, encoded, padded, refusal
+from tests.jobs.job_helpers import NOW, encoded, padded, refusal
 
 INSTANT = "must be unix seconds, or ISO 8601 with an offset"
 

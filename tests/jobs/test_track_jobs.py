@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.jobs import TrackOperation, is_ulid, job_ulid, new_ulid, parse_track
-from tests.jobs.job_kit import NOW, encoded, padded, refusal
+from tests.jobs.job_helpers import NOW, encoded, padded, refusal
 
 ULID = "01J9ZZZZZZ0123456789ABCDEF"
 BOUGHT = {"identifiers": {"id": "42"}, "name": "bought"}

@@ -12,7 +12,7 @@ from google.cloud.firestore import AsyncClient
 
 from shared.ledger import SQLiteLedger
 from shared.ledger.firestore import FirestoreLedger
-from tests.ledger.ledger_kit import (
+from tests.ledger.ledger_helpers import (
     Clock,
     LedgerAndStates,
     Store,

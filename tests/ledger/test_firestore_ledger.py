@@ -11,7 +11,7 @@ from google.cloud.firestore import AsyncClient
 
 from shared.ledger import RETENTION, AlreadyDone, Busy, Claimed, Conflict, LedgerError, firestore, open_ledger
 from shared.ledger.firestore import FirestoreLedger
-from tests.ledger.ledger_kit import LEASE, LEASE_SECONDS, BadLine, Clock, bad_line, claimed, client_of
+from tests.ledger.ledger_helpers import LEASE, LEASE_SECONDS, BadLine, Clock, bad_line, claimed, client_of
 
 LOST = grpc.StatusCode.UNAVAILABLE
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from shared.ledger import AlreadyDone, Busy, Claimed, Conflict
-from tests.ledger.ledger_kit import LEASE, LEASE_SECONDS, Answer, LedgerAndStates, Store, claimed
+from tests.ledger.ledger_helpers import LEASE, LEASE_SECONDS, Answer, LedgerAndStates, Store, claimed
 
 ONE, OTHER = (hashlib.sha256(text).hexdigest() for text in (b"one", b"other"))
 A_MOMENT = timedelta(milliseconds=1)

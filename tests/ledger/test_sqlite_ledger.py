@@ -10,7 +10,7 @@ import pytest
 
 from shared.ledger import RETENTION, AlreadyDone, Busy, Claimed, LedgerError, SQLiteLedger, open_ledger, sqlite
 from tests.function_process import ROOT
-from tests.ledger.ledger_kit import LEASE_SECONDS, Clock, claimed
+from tests.ledger.ledger_helpers import LEASE_SECONDS, Clock, claimed
 
 _CLAIMER = """
 import asyncio, sys

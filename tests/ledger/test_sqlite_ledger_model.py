@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, multiple, rule
 
 from shared.ledger import AlreadyDone, Busy, Claimed, Conflict, SQLiteLedger
-from tests.ledger.ledger_kit import LEASE, LEASE_SECONDS, Clock
+from tests.ledger.ledger_helpers import LEASE, LEASE_SECONDS, Clock
 
 
 @dataclass

@@ -33,7 +33,7 @@ async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Brok
     log = tmp_path_factory.mktemp("broker") / "log"
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "local.broker", "--port", "0", "--admin-port", "0"),
+            *(sys.executable, "-m", "local.pubsub", "--port", "0", "--admin-port", "0"),
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,

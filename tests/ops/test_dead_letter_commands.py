@@ -168,7 +168,7 @@ def test_a_job_that_pubsub_itself_forwarded_is_replayed_under_the_key_that_funct
     assert "attempts_spent" in ops("dead-letters", "list", "track", *SOON).stdout
     ops("dead-letters", "replay", "track", "--yes", *SOON)
     (message,) = watch(1)
-    # The first publish time in milliseconds, a zero byte, and the data: shared.pubsub.envelope's key.
+    # The first publish time in milliseconds, a zero byte, and the data: shared.pubsub.message's key.
     assert message.attributes["job_id"] == hashlib.sha256(b"1777636800123\0data").hexdigest()
 
 

@@ -10,7 +10,7 @@ from ops.dead_letters.letter import read_dead_letter
 from shared.outcome import Failed
 from shared.pubsub.attributes import publishable
 from shared.pubsub.dead_letters import dead_letter_attributes
-from shared.pubsub.envelope import Delivery, read_push
+from shared.pubsub.message import PushMessage, read_push
 
 PUBLISHED = datetime(2026, 5, 1, 12, 0, 0, 123000, tzinfo=UTC)
 FAILED = datetime(2026, 5, 1, 14, tzinfo=UTC)
@@ -25,7 +25,7 @@ def message(data: bytes, attributes: dict[str, str], ordering_key: str = "") -> 
     )
 
 
-def push(data: bytes, attributes: dict[str, str]) -> Delivery:
+def push(data: bytes, attributes: dict[str, str]) -> PushMessage:
     body = {
         "message": {
             "data": base64.b64encode(data).decode(),

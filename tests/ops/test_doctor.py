@@ -11,7 +11,7 @@ from google.pubsub_v1.types import Subscription
 from typer.testing import Result
 
 from local import bigquery
-from local.simulator import Credentials, Simulator
+from local.customerio import Credentials, Simulator
 from local.stack.provision import provision
 from ops import google
 from ops.doctor.customerio import check_customerio

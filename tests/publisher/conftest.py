@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.broker.kit import PubSub, broker_process
+from tests.local_pubsub.broker_helpers import PubSub, broker_process
 
 
 @pytest.fixture(scope="session")

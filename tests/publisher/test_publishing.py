@@ -15,7 +15,7 @@ from google.cloud.pubsub_v1 import PublisherClient
 from google.cloud.pubsub_v1.types import BatchSettings, PublisherOptions
 
 from shared.publisher import InvalidJob, JobOptions, Publisher
-from tests.broker.kit import ROOT, PubSub
+from tests.local_pubsub.broker_helpers import ROOT, PubSub
 
 PATIENCE_SECONDS = 15.0
 
@@ -225,7 +225,7 @@ def test_an_application_gets_none_of_the_functions_parts_with_it() -> None:
         "shared.publisher",
         "shared.pubsub",
         "shared.pubsub.attributes",
-        "shared.pubsub.outbox",
+        "shared.pubsub.ordered_publisher",
         "shared.topology",
     }
     assert loaded.isdisjoint({"aiohttp", "functions_framework", "httpx", "starlette"})

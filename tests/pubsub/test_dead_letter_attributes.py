@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from shared.outcome import Failed
 from shared.pubsub.attributes import MAXIMUM_ATTRIBUTES, MAXIMUM_KEY_BYTES, MAXIMUM_VALUE_BYTES, publishable
 from shared.pubsub.dead_letters import dead_letter_attributes
-from shared.pubsub.envelope import Delivery
+from shared.pubsub.message import PushMessage
 
 FAILURE = Failed(error_class="rejected", reason="invalid", status=207, field="attributes.plan", message="m" * 3000)
 
 
-def delivery(attributes: dict[str, str]) -> Delivery:
-    return Delivery(
+def delivery(attributes: dict[str, str]) -> PushMessage:
+    return PushMessage(
         key="the-key",
         data=b"{}",
         attributes=attributes,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.pubsub.envelope import Delivery, NotAnEnvelopeError, read_push
+from shared.pubsub.message import NotAnEnvelopeError, PushMessage, read_push
 
 DATA = b'{"identifiers": {"id": "42"}}'
 ENCODED = base64.b64encode(DATA).decode()
@@ -25,7 +25,7 @@ def wrapped(**rest: Any) -> dict[str, Any]:
 def test_a_push_as_pubsub_sends_it() -> None:
     message = wrapped(attributes={"job_id": "01J", "channel": "sms"}, orderingKey="id:42")
     delivery = read_push(push(message, deliveryAttempt=3))
-    assert delivery == Delivery(
+    assert delivery == PushMessage(
         key="01J",
         data=DATA,
         attributes={"job_id": "01J", "channel": "sms"},

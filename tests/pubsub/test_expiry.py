@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.pubsub.envelope import Delivery
 from shared.pubsub.expiry import expired
+from shared.pubsub.message import PushMessage
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-def delivery(expires_at: str | None) -> Delivery:
+def delivery(expires_at: str | None) -> PushMessage:
     attributes = {} if expires_at is None else {"expires_at": expires_at}
-    return Delivery("k", b"{}", attributes, NOW, "main", 1, "")
+    return PushMessage("k", b"{}", attributes, NOW, "main", 1, "")
 
 
 @pytest.mark.parametrize("text", [None, "1777636801", "2026-05-01T12:00:01Z", "2026-05-01T14:00:01+02:00"])

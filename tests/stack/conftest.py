@@ -3,8 +3,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.broker.kit import google_emulator, google_emulator_process
-from tests.stack.stack_kit import RunningStack, running_stack
+from tests.local_pubsub.broker_helpers import google_emulator, google_emulator_process
+from tests.stack.stack_helpers import RunningStack, running_stack
 
 
 @pytest.fixture(scope="session", params=["local broker", "Google's emulator"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.stack.stack_kit import running_stack, until
+from tests.stack.stack_helpers import running_stack, until
 
 Requests = list[tuple[str, str, dict[str, Any]]]
 

@@ -11,7 +11,7 @@ import pytest
 from shared.customerio.signature import sign
 from shared.telemetry import loggable_key
 from shared.topology import topology
-from tests.stack.stack_kit import RunningStack, post, read_env, until
+from tests.stack.stack_helpers import RunningStack, post, read_env, until
 
 PAYLOADS = json.loads((Path(__file__).parents[1] / "data" / "webhook-payloads.json").read_text())
 GOLDEN: dict[str, Any] = next(entry for entry in PAYLOADS["published"] if "raw_body" in entry)

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from shared.customerio.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER
 from shared.handlers.signing_keys import SigningKeys
 from shared.handlers.webhook import WebhookEndpoint
-from shared.outcome import Done, Failed, Later, Outcome
+from shared.outcome import Done, Failed, Outcome, Retry
 from shared.pubsub.dead_letters import DeadLetterTopic
 from shared.pubsub.topic import Topic
 from shared.secrets import EnvironmentSecret
@@ -26,7 +26,7 @@ from tests.terraform.applied import Applied
 
 type Line = Mapping[str, Any]
 
-_HELD = Later(status=503, reason="credentials_refused", hold=True)
+_HELD = Retry(status=503, reason="credentials_refused", hold=True)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def _job(outcome: Outcome) -> JobLine:
     [
         (Done(), {"jobs"}),
         (Failed(error_class="rejected", reason="rejected", status=400), {"jobs"}),
-        (Later(status=429, reason="rate_limited"), {"jobs"}),
+        (Retry(status=429, reason="rate_limited"), {"jobs"}),
         (_HELD, {"jobs", "holds"}),
     ],
     ids=["applied", "dead-lettered", "later", "held"],

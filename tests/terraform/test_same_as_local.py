@@ -12,7 +12,7 @@ from google.cloud import bigquery as google_bigquery
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 
 from local import bigquery
-from local.broker.broker import Broker
+from local.pubsub.broker import Broker
 from local.stack.provision import provision
 from shared.topology import topology
 from tests.terraform.applied import Applied, Values, short

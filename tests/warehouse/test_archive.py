@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from shared.handlers.archive import Archive
-from shared.outcome import Done, Failed, Later
-from shared.pubsub.envelope import Delivery
+from shared.outcome import Done, Failed, Retry
+from shared.pubsub.message import PushMessage
 from shared.warehouse import RowRejectedError, WarehouseUnavailableError
 from tests.function_process import RunningFunction, running_function
 from tests.payloads import BODY
@@ -34,8 +34,8 @@ class FakeWarehouse:
         self.rows.append(row)
 
 
-def delivery(data: bytes = BODY, attributes: dict[str, str] | None = None) -> Delivery:
-    return Delivery(
+def delivery(data: bytes = BODY, attributes: dict[str, str] | None = None) -> PushMessage:
+    return PushMessage(
         key="k",
         data=data,
         attributes=attributes or {},
@@ -80,7 +80,7 @@ async def test_a_rejected_row_fails_for_good() -> None:
 
 async def test_an_unavailable_warehouse_is_for_later() -> None:
     unavailable = WarehouseUnavailableError("notFound", status=404, hold=True)
-    assert await Archive(FakeWarehouse(unavailable))(delivery()) == Later(
+    assert await Archive(FakeWarehouse(unavailable))(delivery()) == Retry(
         status=503, reason="notFound", upstream_status=404, hold=True, person="id:user-123"
     )
 

@@ -14,7 +14,7 @@ from shared.customerio.signature import sign
 from shared.handlers.signing_keys import SigningKeys
 from shared.handlers.webhook import WebhookEndpoint, endpoint
 from shared.outcome import Failed
-from shared.pubsub.envelope import Delivery
+from shared.pubsub.message import PushMessage
 from shared.pubsub.topic import Topic
 from shared.settings import SettingsError
 from shared.telemetry import Telemetry
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class BrokenQuarantine:
-    async def put(self, delivery: Delivery, failure: Failed) -> None:
+    async def put(self, delivery: PushMessage, failure: Failed) -> None:
         del failure
         raise RuntimeError(delivery.data.decode())
 

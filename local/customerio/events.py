@@ -1,0 +1,86 @@
+"""Events that were applied, newest kept, and the ids by which repeats are dropped."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from local.customerio.people import People, Person
+
+# Customer.io does not publish how long it remembers an event id; this many of the latest are remembered here.
+REMEMBERED_IDS: Final = 1_000_000
+# From here on a number can only be milliseconds, which Customer.io does not take for a unix time.
+_MILLISECONDS: Final = 100_000_000_000
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """`timestamp` and `received` are unix seconds; `person` is None for an event of somebody still anonymous."""
+
+    id: str | None
+    name: str
+    type: str
+    timestamp: int
+    received: float
+    attributes: dict[str, Any]
+    person: Person | None
+    anonymous_id: str | None
+
+
+class EventLog:
+    def __init__(self, limit: int) -> None:
+        self._events: deque[Event] = deque(maxlen=limit)
+        self._ids: dict[str, None] = {}
+
+    def repeats(self, event_id: str | None) -> bool:
+        """True if this id was seen before; remembers it otherwise."""
+        if event_id is None:
+            return False
+        event_id = event_id.upper()
+        if event_id in self._ids:
+            return True
+        self._ids[event_id] = None
+        if len(self._ids) > REMEMBERED_IDS:
+            del self._ids[next(iter(self._ids))]
+        return False
+
+    def add(self, event: Event) -> None:
+        self._events.append(event)
+
+    def report(self, people: People) -> Iterator[dict[str, Any]]:
+        """Oldest first. An anonymous event belongs to whoever has its anonymous_id by now."""
+        for event in list(self._events):
+            person = self._owner(event, people)
+            yield {
+                "id": event.id,
+                "name": event.name,
+                "type": event.type,
+                "timestamp": event.timestamp,
+                "received_at": event.received,
+                "attributes": event.attributes,
+                "identifiers": None if person is None else person.identifiers,
+                "anonymous_id": event.anonymous_id,
+            }
+
+    def per_person(self, people: People) -> dict[str, int]:
+        """Events still on record by cio_id."""
+        numbers: dict[str, int] = {}
+        for event in self._events:
+            person = self._owner(event, people)
+            if person is not None:
+                numbers[person.cio_id] = numbers.get(person.cio_id, 0) + 1
+        return numbers
+
+    def _owner(self, event: Event, people: People) -> Person | None:
+        if event.person is not None:
+            return event.person.current
+        return people.find(("anonymous_id", event.anonymous_id)) if event.anonymous_id is not None else None
+
+
+def unix_seconds(value: object) -> int | None:
+    """A unix time in seconds, or None: Customer.io puts the time of receipt in place of anything else."""
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _MILLISECONDS:
+        return None
+    return int(value)

@@ -1,0 +1,235 @@
+"""The published rules of one Track v2 operation, the shape both `/api/v2/entity` and `/api/v2/batch` take.
+
+`check` returns what Customer.io would refuse, as reason, field and message; an empty list means accepted.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from local.customerio import limits
+from local.customerio.ids import is_ulid
+from local.customerio.wire import ItemError
+
+type Item = dict[str, Any]
+type Errors = list[ItemError]
+type Check = Callable[[Item, Errors], None]
+
+_PERSON = ("id", "email", "phone", "cio_id")
+# Not in the published schema, but Segment's integration sends it for anonymous events.
+_EVENT_PERSON = (*_PERSON, "anonymous_id")
+_PLATFORMS = ("ios", "android")
+_DELIVERY_METRICS = ("opened", "converted", "delivered")
+_PHONE = re.compile(r"\+[1-9][0-9]{1,14}")
+# A character of UTF-8 takes up to four bytes, so a shorter text needs no encoding to be measured.
+_BYTES_PER_CHARACTER = 4
+
+
+def check(item: object) -> Errors:
+    """What is wrong with a decoded operation. Its size is checked where its bytes are known."""
+    errors: Errors = []
+    if not isinstance(item, dict):
+        return [ItemError("invalid", "", "must be an object")]
+    kind, action = item.get("type"), item.get("action")
+    rule = _RULES.get((kind, action)) if isinstance(kind, str) and isinstance(action, str) else None
+    if rule is not None:
+        rule(item, errors)
+    elif kind not in ("person", "object", "delivery"):
+        _bad(errors, item, "type", "must be person, object or delivery")
+    else:
+        _bad(errors, item, "action", f"is not an action of type {kind}")
+    return errors
+
+
+def too_long(text: str, limit: int) -> bool:
+    return len(text) * _BYTES_PER_CHARACTER > limit and len(text.encode()) > limit
+
+
+def check_identifiers(value: object, allowed: Iterable[str], field: str, errors: Errors) -> None:
+    """Exactly one identifier, of an allowed kind, not blank, at most 150 bytes."""
+    if value is None:
+        errors.append(ItemError("required", field, "is required"))
+    elif not isinstance(value, dict) or len(value) != 1:
+        errors.append(ItemError("invalid", field, "must hold exactly one identifier"))
+    else:
+        kind, identifier = next(iter(value.items()))
+        if kind not in allowed:
+            errors.append(ItemError("invalid", f"{field}.{kind}", "is not a known identifier"))
+        else:
+            _check_identifier(kind, identifier, f"{field}.{kind}", errors)
+
+
+def check_attributes(value: object, errors: Errors) -> None:
+    """Attributes of a person or an object: 300 of them, names of 150 bytes, texts of 1000 bytes."""
+    if value is None:
+        return
+    if not isinstance(value, dict):
+        errors.append(ItemError("invalid", "attributes", "must be an object"))
+        return
+    if len(value) > limits.ATTRIBUTES_PER_PERSON:
+        errors.append(ItemError("invalid", "attributes", f"cannot be more than {limits.ATTRIBUTES_PER_PERSON}"))
+    for name, content in value.items():
+        if too_long(name, limits.ATTRIBUTE_NAME_BYTES):
+            message = f"property name cannot be longer than {limits.ATTRIBUTE_NAME_BYTES} bytes"
+            errors.append(ItemError("invalid", "attributes", message))
+        if isinstance(content, str) and too_long(content, limits.ATTRIBUTE_VALUE_BYTES):
+            message = f"property value cannot be longer than {limits.ATTRIBUTE_VALUE_BYTES} bytes"
+            errors.append(ItemError("invalid", f"attributes.{name}", message))
+
+
+def check_event(item: Item, errors: Errors) -> None:
+    """Name, ULID and attributes of an event, whoever it belongs to."""
+    name = item.get("name")
+    if not isinstance(name, str) or not name.strip():
+        _bad(errors, item, "name", "must be a non-blank text")
+    elif too_long(name.strip(), limits.EVENT_NAME_BYTES):
+        errors.append(ItemError("invalid", "name", f"cannot be longer than {limits.EVENT_NAME_BYTES} bytes"))
+    if "id" in item and not is_ulid(item["id"]):
+        errors.append(ItemError("invalid", "id", "must be a valid ULID"))
+    if not isinstance(item.get("attributes", {}), dict):
+        errors.append(ItemError("invalid", "attributes", "must be an object"))
+
+
+def check_device(device: object, token_field: str, errors: Errors, *, platform: bool = True) -> None:
+    """`{token, platform}`; v1 calls the token `id`."""
+    if not isinstance(device, dict):
+        errors.append(ItemError("required", "device", "must be an object"))
+        return
+    token = device.get(token_field)
+    if not isinstance(token, str) or not token:
+        _bad(errors, device, token_field, "must be a non-blank text", within="device.")
+    if platform and device.get("platform") not in _PLATFORMS:
+        _bad(errors, device, "platform", "must be ios or android", within="device.")
+
+
+def check_merge(item: Item, errors: Errors) -> None:
+    check_identifiers(item.get("primary"), _PERSON, "primary", errors)
+    check_identifiers(item.get("secondary"), _PERSON, "secondary", errors)
+
+
+def _check_identifier(kind: str, value: object, field: str, errors: Errors) -> None:
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        errors.append(ItemError("invalid", field, "must be a non-blank text"))
+    elif isinstance(value, str) and too_long(value, limits.IDENTIFIER_BYTES):
+        errors.append(ItemError("invalid", field, f"cannot be longer than {limits.IDENTIFIER_BYTES} bytes"))
+    elif kind == "email" and "@" not in str(value):
+        errors.append(ItemError("invalid", field, "must be an email address"))
+    elif kind == "phone" and not _PHONE.fullmatch(str(value)):
+        errors.append(ItemError("invalid", field, "must be an E.164 number"))
+
+
+def _check_object_identifiers(value: object, field: str, errors: Errors) -> None:
+    if not isinstance(value, dict):
+        errors.append(ItemError("required", field, "is required"))
+    elif "cio_object_id" in value:
+        _check_identifier("cio_object_id", value["cio_object_id"], f"{field}.cio_object_id", errors)
+    else:
+        kind = value.get("object_type_id")
+        if not isinstance(kind, str) or not kind.isdecimal():
+            _bad(errors, value, "object_type_id", "must be a number written as text", within=f"{field}.")
+        _check_identifier("object_id", value.get("object_id"), f"{field}.object_id", errors)
+
+
+def _relationships(check_end: Callable[[object, str, Errors], None], *, required: bool) -> Check:
+    def rule(item: Item, errors: Errors) -> None:
+        relationships = item.get("cio_relationships")
+        if relationships is None and not required:
+            return
+        if not isinstance(relationships, list) or (required and not relationships):
+            _bad(errors, item, "cio_relationships", "must be a non-empty list")
+            return
+        for index, relationship in enumerate(relationships):
+            field = f"cio_relationships.{index}"
+            if isinstance(relationship, dict):
+                check_end(relationship.get("identifiers"), f"{field}.identifiers", errors)
+            else:
+                errors.append(ItemError("invalid", field, "must be an object"))
+
+    return rule
+
+
+def _check_person_end(value: object, field: str, errors: Errors) -> None:
+    check_identifiers(value, _EVENT_PERSON, field, errors)
+
+
+def _bad(errors: Errors, holder: Item, field: str, message: str, within: str = "") -> None:
+    if holder.get(field) is None:
+        errors.append(ItemError("required", within + field, "is required"))
+    else:
+        errors.append(ItemError("invalid", within + field, message))
+
+
+def _person(item: Item, errors: Errors) -> None:
+    check_identifiers(item.get("identifiers"), _PERSON, "identifiers", errors)
+
+
+def _event_person(item: Item, errors: Errors) -> None:
+    check_identifiers(item.get("identifiers"), _EVENT_PERSON, "identifiers", errors)
+
+
+def _object(item: Item, errors: Errors) -> None:
+    _check_object_identifiers(item.get("identifiers"), "identifiers", errors)
+
+
+def _attributes(item: Item, errors: Errors) -> None:
+    check_attributes(item.get("attributes"), errors)
+
+
+def _add_device(item: Item, errors: Errors) -> None:
+    check_device(item.get("device"), "token", errors)
+
+
+def _delete_device(item: Item, errors: Errors) -> None:
+    check_device(item.get("device"), "token", errors, platform=False)
+
+
+def _no_identifiers(item: Item, errors: Errors) -> None:
+    if "identifiers" in item:
+        errors.append(ItemError("invalid", "identifiers", "cannot be used with merge"))
+
+
+def _delivery_event(item: Item, errors: Errors) -> None:
+    check_identifiers(item.get("identifiers"), ("id",), "identifiers", errors)
+    if item.get("name") not in _DELIVERY_METRICS:
+        _bad(errors, item, "name", "must be opened, converted or delivered")
+    attributes = item.get("attributes")
+    token = attributes.get("device_token") if isinstance(attributes, dict) else None
+    if not isinstance(token, str) or not token:
+        errors.append(ItemError("required", "attributes.device_token", "is required"))
+
+
+def _all(*rules: Check) -> Check:
+    def rule(item: Item, errors: Errors) -> None:
+        for one in rules:
+            one(item, errors)
+
+    return rule
+
+
+_TO_OBJECTS = _relationships(_check_object_identifiers, required=False)
+_TO_PEOPLE = _relationships(_check_person_end, required=False)
+_TO_OBJECTS_REQUIRED = _relationships(_check_object_identifiers, required=True)
+_TO_PEOPLE_REQUIRED = _relationships(_check_person_end, required=True)
+_EVENT = _all(_event_person, check_event)
+_OBJECT_IDENTIFY = _all(_object, _attributes, _TO_PEOPLE)
+
+_RULES: dict[tuple[str, str], Check] = {
+    ("person", "identify"): _all(_person, _attributes, _TO_OBJECTS),
+    ("person", "delete"): _person,
+    ("person", "event"): _EVENT,
+    ("person", "screen"): _EVENT,
+    ("person", "page"): _EVENT,
+    ("person", "add_relationships"): _all(_person, _TO_OBJECTS_REQUIRED),
+    ("person", "delete_relationships"): _all(_person, _TO_OBJECTS_REQUIRED),
+    ("person", "add_device"): _all(_person, _add_device),
+    ("person", "delete_device"): _all(_person, _delete_device),
+    ("person", "merge"): _all(check_merge, _no_identifiers),
+    ("person", "suppress"): _person,
+    ("person", "unsuppress"): _person,
+    ("object", "identify"): _OBJECT_IDENTIFY,
+    ("object", "identify_anonymous"): _OBJECT_IDENTIFY,
+    ("object", "delete"): _object,
+    ("object", "add_relationships"): _all(_object, _TO_PEOPLE_REQUIRED),
+    ("object", "delete_relationships"): _all(_object, _TO_PEOPLE_REQUIRED),
+    ("delivery", "event"): _delivery_event,
+}

@@ -1,0 +1,204 @@
+"""People: identifiers, attributes, devices, relationships, suppression.
+
+Where Customer.io publishes no rule, this one is kept: "Allow updates to email using ID" is on, so an id may change an
+email; only a cio_id may change an id. Suppressing a person blocks all their identifiers, and unsuppressing any of them
+frees all.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from local.customerio import limits
+from local.customerio.counts import Outcome
+from local.customerio.ids import new_cio_id
+
+type Key = tuple[str, str]
+type ObjectKey = tuple[str, str]
+type Identifier = Literal["id", "email", "phone"]
+
+_IDENTIFIERS: tuple[Identifier, ...] = ("id", "email", "phone")
+_NOT_ATTRIBUTES = frozenset({"id", "email", "phone", "cio_id", "anonymous_id", "_update", "_timestamp"})
+_PREFERENCES = "cio_subscription_preferences."
+
+
+class Person(msgspec.Struct):
+    """One profile. `changed_at` is the unix time in seconds of the latest attribute change."""
+
+    cio_id: str
+    id: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    anonymous_id: str | None = None
+    attributes: dict[str, Any] = {}
+    devices: dict[str, dict[str, Any]] = {}
+    relationships: dict[ObjectKey, dict[str, Any]] = {}
+    changed_at: int = 0
+    merged_into: "Person | None" = None
+
+    @property
+    def unsubscribed(self) -> bool:
+        """`true` in any case, 1 and "1" unsubscribe; everything else is subscribed."""
+        return str(self.attributes.get("unsubscribed", "")).lower() in {"true", "1"}
+
+    @property
+    def current(self) -> "Person":
+        """The profile that this one was merged into, or itself."""
+        person = self
+        while person.merged_into is not None:
+            person = person.merged_into
+        return person
+
+    @property
+    def identifiers(self) -> dict[str, str | None]:
+        return {"id": self.id, "email": self.email, "cio_id": self.cio_id}
+
+
+def key_of(identifiers: Mapping[str, Any]) -> Key:
+    """The one identifier of a checked operation. Emails are compared without case."""
+    kind, value = next(iter(identifiers.items()))
+    return _key(kind, value)
+
+
+def _key(kind: str, value: Any) -> Key:
+    text = str(value)
+    return kind, text.lower() if kind == "email" else text
+
+
+class People:
+    def __init__(self) -> None:
+        self._index: dict[Key, Person] = {}
+        self._suppressed: dict[Key, frozenset[Key]] = {}
+
+    def __iter__(self) -> Iterator[Person]:
+        return (person for (kind, _), person in self._index.items() if kind == "cio_id")
+
+    @property
+    def suppressed(self) -> set[frozenset[Key]]:
+        """The identifiers that are blocked, grouped by the profile they belonged to."""
+        return set(self._suppressed.values())
+
+    def find(self, key: Key) -> Person | None:
+        return self._index.get(key)
+
+    def reach(self, key: Key) -> Person | Outcome:
+        """The person, created if need be, or why there is none: suppressed, or a cio_id that nobody has."""
+        if key in self._suppressed:
+            return "suppressed"
+        person = self._index.get(key)
+        if person is not None:
+            return person
+        if key[0] == "cio_id":
+            return "unknown_person"
+        person = Person(new_cio_id())
+        self._index["cio_id", person.cio_id] = person
+        self._rename(person, key[0], key[1])
+        return person
+
+    def identify(self, key: Key, attributes: Mapping[str, Any], timestamp: int | None, now: int) -> Outcome:
+        """Create or update. An older `timestamp` than the latest change is dropped; `_update` never creates."""
+        known = self._index.get(key)
+        if known is None and key not in self._suppressed and attributes.get("_update") is True:
+            return "update_only"
+        if known is not None and timestamp is not None and timestamp < known.changed_at:
+            return "stale_timestamp"
+        person = self.reach(key)
+        if not isinstance(person, Person):
+            return person
+        person.changed_at = max(person.changed_at, now if timestamp is None else timestamp)
+        outcome = self._update_identifiers(person, key, attributes)
+        if len(person.attributes) + len(attributes) > limits.ATTRIBUTES_PER_PERSON:
+            new = attributes.keys() - person.attributes.keys() - _NOT_ATTRIBUTES
+            if len(person.attributes) + len(new) > limits.ATTRIBUTES_PER_PERSON:
+                return "attribute_update_failure"
+        _set_attributes(person.attributes, attributes)
+        return outcome
+
+    def delete(self, key: Key) -> Outcome:
+        person = self._index.get(key)
+        if person is None:
+            return "unknown_person"
+        self._forget(person)
+        return "applied"
+
+    def suppress(self, key: Key) -> Outcome:
+        person = self._index.get(key)
+        group = frozenset({key} if person is None else self._keys(person))
+        if person is not None:
+            self._forget(person)
+        self._suppressed.update(dict.fromkeys(group, group))
+        return "applied"
+
+    def unsuppress(self, key: Key) -> Outcome:
+        for member in self._suppressed.get(key, ()):
+            self._suppressed.pop(member, None)
+        return "applied"
+
+    def merge(self, primary: Key, secondary: Key) -> Outcome:
+        """The secondary's data joins the primary's where that has none. Without a primary nothing happens."""
+        keeps, goes = self._index.get(primary), self._index.get(secondary)
+        if keeps is None or goes is None or keeps is goes:
+            return "unknown_person"
+        keeps.attributes = goes.attributes | keeps.attributes
+        keeps.devices = goes.devices | keeps.devices
+        keeps.relationships = goes.relationships | keeps.relationships
+        self._forget(goes)
+        goes.merged_into = keeps
+        for kind in _IDENTIFIERS:
+            value = getattr(goes, kind)
+            if value is not None and getattr(keeps, kind) is None:
+                self._rename(keeps, kind, value)
+        return "applied"
+
+    def _update_identifiers(self, person: Person, key: Key, attributes: Mapping[str, Any]) -> Outcome:
+        outcome: Outcome = "applied"
+        for kind in _IDENTIFIERS:
+            value = attributes.get(kind)
+            if value is None or (wanted := _key(kind, value)) == key or self._index.get(wanted) is person:
+                continue
+            fixed = kind == "id" and person.id is not None and key[0] != "cio_id"
+            if fixed or wanted in self._index or wanted in self._suppressed:
+                outcome = "attribute_update_failure"
+            else:
+                self._rename(person, kind, str(value))
+        anonymous = attributes.get("anonymous_id")
+        if anonymous is not None:
+            self._rename(person, "anonymous_id", str(anonymous))
+        return outcome
+
+    def _rename(self, person: Person, kind: str, value: str) -> None:
+        old = getattr(person, kind)
+        if old is not None:
+            self._index.pop(_key(kind, old), None)
+        setattr(person, kind, value)
+        self._index[_key(kind, value)] = person
+
+    def _forget(self, person: Person) -> None:
+        for key in [*self._keys(person), ("cio_id", person.cio_id)]:
+            self._index.pop(key, None)
+        if person.anonymous_id is not None:
+            self._index.pop(("anonymous_id", person.anonymous_id), None)
+
+    def _keys(self, person: Person) -> set[Key]:
+        return {_key(kind, value) for kind in _IDENTIFIERS if (value := getattr(person, kind)) is not None}
+
+
+def _set_attributes(current: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for name, value in changes.items():
+        if name in _NOT_ATTRIBUTES:
+            continue
+        if name.startswith(_PREFERENCES):
+            _set_nested(current, name.split("."), value)
+        else:
+            current[name] = value
+
+
+def _set_nested(current: dict[str, Any], path: list[str], value: Any) -> None:
+    """Dots reach into subscription preferences, so that one topic can change without overwriting the others."""
+    for step in path[:-1]:
+        inner = current.get(step)
+        if not isinstance(inner, dict):
+            inner = current[step] = {}
+        current = inner
+    current[path[-1]] = value

@@ -1,0 +1,110 @@
+"""What the tests of handlers share: pushes as Pub/Sub sends them, and functions that take them within this process."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from shared.ledger import SQLiteLedger
+from shared.pubsub.push import PushEndpoint
+from tests.customerio.conftest import Upstream
+from tests.ledger.ledger_helpers import Clock
+from tests.webhook.conftest import FakePubSub
+
+PROJECT = "demo-project"
+PUBLISHED = "2026-05-01T12:00:00.123Z"
+PUBLISHED_SECONDS = 1_777_636_800
+CANARY = "canary-5f2b"
+ADDRESS = f"{CANARY}@example.com"
+
+
+@dataclass(frozen=True)
+class Push:
+    """One push; ``data`` is JSON unless it is bytes."""
+
+    data: object
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    attempt: int | None = 1
+    published: str = PUBLISHED
+    message_id: str = "1"
+    ordering_key: str = ""
+
+    def body(self) -> bytes:
+        data = self.data if isinstance(self.data, bytes) else json.dumps(self.data).encode()
+        message = {
+            "data": base64.b64encode(data).decode(),
+            "attributes": dict(self.attributes),
+            "messageId": self.message_id,
+            "publishTime": self.published,
+            "orderingKey": self.ordering_key,
+        }
+        push = {"message": message, "subscription": "projects/p/subscriptions/s", "deliveryAttempt": self.attempt}
+        return json.dumps(push).encode()
+
+    def forwarded(self, attempt: int = 1) -> "Push":
+        """The same job as the retry lane delivers it."""
+        forwarding = {
+            "CloudPubSubDeadLetterSourceSubscription": "s",
+            "CloudPubSubDeadLetterSourceTopicPublishTime": self.published,
+        }
+        return Push(
+            self.data,
+            {**self.attributes, **forwarding},
+            attempt,
+            "2026-05-01T13:00:00.9Z",
+            "another",
+            self.ordering_key,
+        )
+
+
+class Function:
+    """A function's endpoint behind an HTTP client."""
+
+    def __init__(self, endpoint: PushEndpoint) -> None:
+        app = Starlette(routes=[Route("/", endpoint.__call__, methods=["POST"])])
+        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://function")
+
+    async def push(self, push: Push) -> int:
+        return await self.post(push.body())
+
+    async def post(self, body: bytes) -> int:
+        return (await self._client.post("/", content=body)).status_code
+
+
+@dataclass(frozen=True)
+class Around:
+    """What is around a function: what it calls, writes to and remembers in."""
+
+    upstream: Upstream
+    pubsub: FakePubSub
+    ledger: SQLiteLedger
+    clock: Clock
+
+    def dead_letter(self) -> dict[str, str]:
+        """Attributes of the one dead letter, without those of every delivery."""
+        [(topic, _, attributes)] = self.pubsub.published
+        assert topic.endswith("-dead-letter")
+        plain = ("job_id", "function", "attempt", "lane", "first_publish_time")
+        return {name: value for name, value in attributes.items() if name not in plain}
+
+    @property
+    def ledger_file(self) -> Path:
+        return Path(str(self.ledger._path))
+
+    def break_the_ledger(self) -> None:
+        """Before its first use: it does not answer."""
+        self.ledger_file.mkdir()
+
+    def lease_ends(self) -> None:
+        self.clock.advance(timedelta(seconds=41))
+
+
+def lines(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
