@@ -56,7 +56,7 @@ def schema(kind: str) -> Schema:
     references, components = msgspec.json.schema_components(SCHEMAS[kind], ref_template=_REFERENCE)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"data of a message on {topology().jobs[kind].topic}",
+        "title": f"data of a message on {topology().topics[kind].name}",
         **({"description": _CHOICE} if kind == "send" else {}),
         "anyOf": list(references),
         "$defs": components,
@@ -70,7 +70,7 @@ def _schema_text(kind: str) -> str:
 def _section(kind: str) -> str:
     whole = schema(kind)
     parts = [
-        f"## {kind}: topic `{topology().jobs[kind].topic}`",
+        f"## {kind}: topic `{topology().topics[kind].name}`",
         f"JSON Schema: [schemas/{kind}.json](schemas/{kind}.json), each form below `$defs`.",
         *([_CHOICE] if kind == "send" else []),
     ]
@@ -97,10 +97,10 @@ def _form(kind: str, whole: Schema, name: str, examples: Sequence[Example]) -> l
 
 def _command(kind: str, example: Example) -> str:
     data = json.dumps(example.body, ensure_ascii=False)
-    job = topology().jobs[kind]
-    key = [f"--ordering-key={shlex.quote(_PERSON_OF[kind](data.encode()).person)}"] if job.ordered else []
+    job = topology().topics[kind]
+    key = [f"--ordering-key={shlex.quote(_PERSON_OF[kind](data.encode()).subject)}"] if job.ordered else []
     attributes = [f"--attribute={name}={value}" for name, value in example.attributes.items()]
-    first = " ".join(["gcloud pubsub topics publish", job.topic, *key, *attributes])
+    first = " ".join(["gcloud pubsub topics publish", job.name, *key, *attributes])
     return f"{first} \\\n  --message={shlex.quote(data)}"
 
 

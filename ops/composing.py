@@ -37,7 +37,7 @@ def job(kind: str, text: bytes, given: Mapping[str, str]) -> Job:
     data, own = _unwrapped(text)
     attributes = {"job_id": new_ulid(), **given, **own}
     persons = check(kind, data, attributes)
-    return Job(data, attributes, persons[0] if topology().jobs[kind].ordered else "")
+    return Job(data, attributes, persons[0] if topology().topics[kind].ordered else "")
 
 
 def body(kind: str, person: str | None, name: str | None, values: Mapping[str, Any]) -> bytes:

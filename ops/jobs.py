@@ -72,13 +72,13 @@ def _parse(kind: str, data: bytes, attributes: Mapping[str, str]) -> tuple[str, 
     match kind:
         case "identify":
             operation = parse_identify(data)
-            return (operation.person, *operation.others)
+            return (operation.subject, *operation.others)
         case "track":
-            return (parse_track(data).person,)
+            return (parse_track(data).subject,)
         case "send":
-            return (parse_send(data, attributes.get("channel", "email")).person,)
+            return (parse_send(data, attributes.get("channel", "email")).subject,)
         case "sync":
-            return (parse_sync(data).person,)
+            return (parse_sync(data).subject,)
         case _:
             parse_broadcast(data)
             return ()

@@ -100,7 +100,7 @@ class Run:
 
     def publish(self, lines: Iterable[Line], target: Target) -> None:
         """Publish what is good."""
-        topic = target.topic(topology().jobs[self._kind].topic)
+        topic = target.topic(topology().topics[self._kind].name)
         with Sender(google.publisher()) as sender:
             for some in steps(lines, _STEP_LINES, lambda line: len(line[1])):
                 good = [(line[0], job) for line in some if (job := self._job(line)) is not None]

@@ -16,11 +16,11 @@ def status(project: ProjectOption = None, environment: EnvironmentOption = None)
     target = resolve(project, environment)
     lanes = [
         (kind, lane, target.subscription(topic))
-        for kind, shape in topology().jobs.items()
+        for kind, shape in topology().topics.items()
         for lane, topic in (
-            ("main", shape.topic),
-            ("retry", shape.retry_topic),
-            ("dead-letter", shape.dead_letter_topic),
+            ("main", shape.name),
+            ("retry", shape.retry_name),
+            ("dead-letter", shape.dead_letter_name),
         )
     ]
     try:

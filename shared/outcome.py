@@ -21,9 +21,9 @@ ErrorClass = Literal[
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of the three. ``person`` is the key of whom the job is about, such as ``id:42``; logs hold only its hash."""
+    """Base of the three. ``subject`` is the key of the person or object, such as ``id:42``; logs hold only its hash."""
 
-    person: str = ""
+    subject: str = ""
 
 
 class Done(Outcome, frozen=True, kw_only=True):

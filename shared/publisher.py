@@ -322,10 +322,10 @@ class Publisher:
         data = _encoded(body)
         person = _checked(kind, data, channel)
         attributes = message_attributes(options or JobOptions(), channel)
-        job = topology().jobs[kind]
+        job = topology().topics[kind]
         try:
             return self._outbox.publish(
-                self._topics + job.topic, data, attributes, ordering_key=person if job.ordered else ""
+                self._topics + job.name, data, attributes, ordering_key=person if job.ordered else ""
             )
         except MessageTooLargeError:
             raise InvalidJob("body", f"must fit into a Pub/Sub message of 10 MB; it has {len(data)} bytes") from None
@@ -346,16 +346,16 @@ def _checked(kind: str, data: bytes, channel: str) -> str:
     """The person whom a job is about, once it has passed every check that its function makes."""
     match kind:
         case "identify":
-            return parse_identify(data).person
+            return parse_identify(data).subject
         case "track":
-            return parse_track(data).person
+            return parse_track(data).subject
         case "send":
-            return parse_send(data, channel).person
+            return parse_send(data, channel).subject
         case "broadcast":
             parse_broadcast(data)
             return ""
         case _:
-            return parse_sync(data).person
+            return parse_sync(data).subject
 
 
 def _identifiers(person: Person) -> Mapping[str, Any]:

@@ -49,7 +49,7 @@ class _Line(msgspec.Struct, omit_defaults=True, kw_only=True):
     lane: str = ""
     attempt: int | None = None
     latency_ms: float | None = None
-    person: str = ""
+    subject: str = ""
     job_id: str = ""
     frames: list[str] = []
     trace: str = msgspec.field(default="", name="logging.googleapis.com/trace")
@@ -94,7 +94,7 @@ class Telemetry:
                 lane=line.lane,
                 attempt=line.attempt,
                 latency_ms=round(line.seconds * 1000, 1),
-                person=self.hashed(outcome.person) if outcome.person else "",
+                subject=self.hashed(outcome.subject) if outcome.subject else "",
                 job_id=loggable_key(line.job_id),
                 trace=self._trace(headers),
             )
@@ -140,9 +140,9 @@ class Telemetry:
             )
         )
 
-    def hashed(self, person: str) -> str:
+    def hashed(self, subject: str) -> str:
         """Short keyed hash of a person's key: it can be followed through one project's logs, and no further."""
-        return hashlib.blake2b(person.encode(), digest_size=8, key=self._hash_key).hexdigest()
+        return hashlib.blake2b(subject.encode(), digest_size=8, key=self._hash_key).hexdigest()
 
     def _first(self, reason: str) -> bool:
         fresh = reason not in self._said

@@ -1,6 +1,6 @@
-"""The one description of topics, lanes, limits and function sizes, read by the code, the local stack and Terraform.
+"""The one description of topics, lanes, limits and functions, read by the code, the local stack and Terraform.
 
-``topology.json`` holds the values. A kind with topic ``T`` has the topics ``T``, ``T-retry`` and ``T-dead-letter``, and
+``topology.json`` holds the values. A topic ``T`` has the topics ``T``, ``T-retry`` and ``T-dead-letter``, and
 one subscription per topic, named like the topic it reads. ``T`` forwards to ``T-retry`` when its attempts are spent,
 ``T-retry`` to ``T-dead-letter``; the first two push to the function, the last is pulled by the operator.
 """
@@ -37,22 +37,21 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ack_deadline_seconds: int
 
 
-class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One kind of message: its topic, the function that takes it, its lanes."""
+class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One topic, the function that its messages are pushed to, and the account's rate that the function uses."""
 
-    topic: str
+    name: str
     function: str
     rate: str | None
     ordered: bool
-    lanes: dict[LaneName, Lane]
 
     @property
-    def retry_topic(self) -> str:
-        return f"{self.topic}-retry"
+    def retry_name(self) -> str:
+        return f"{self.name}-retry"
 
     @property
-    def dead_letter_topic(self) -> str:
-        return f"{self.topic}-dead-letter"
+    def dead_letter_name(self) -> str:
+        return f"{self.name}-dead-letter"
 
 
 class DeadLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,20 +61,24 @@ class DeadLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Function(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Size of one Cloud Function. ``timeout_seconds`` stays below the ack deadline of what it is pushed."""
+    """Size of one Cloud Function, and what it needs. ``timeout_seconds`` stays below the ack deadline of its pushes."""
 
     trigger: Literal["push", "https"]
     concurrency: int
     max_instances: int
     memory: str
     timeout_seconds: int
+    secrets: tuple[str, ...]
+    ledger: bool
+    warehouse: bool
 
 
 class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of ``topology.json``."""
+    """All of ``topology.json``. Every topic has the same lanes."""
 
     rates: dict[str, Rate]
-    jobs: dict[str, Kind]
+    lanes: dict[LaneName, Lane]
+    topics: dict[str, Topic]
     dead_letter: DeadLetter
     functions: dict[str, Function]
 

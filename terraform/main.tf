@@ -19,13 +19,13 @@ locals {
 # One job kind each: topic, retry lane, dead letters, and the function that they push to.
 module "job" {
   source   = "./modules/job"
-  for_each = local.topology.jobs
+  for_each = local.topology.topics
 
   project_id = var.project_id
   region     = var.region
-  topic      = "${local.prefix}${each.value.topic}"
+  topic      = "${local.prefix}${each.value.name}"
   ordered    = each.value.ordered
-  lanes      = each.value.lanes
+  lanes      = local.topology.lanes
 
   dead_letter_retention_days = local.topology.dead_letter.retention_days
 

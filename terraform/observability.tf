@@ -8,7 +8,7 @@ module "monitoring" {
   thresholds    = var.alert_thresholds
 
   functions = { for name in keys(local.functions) : name => "${local.prefix}cio-${name}" }
-  jobs      = { for name, kind in local.topology.jobs : name => "${local.prefix}${kind.topic}" }
+  jobs      = { for key, topic in local.topology.topics : key => "${local.prefix}${topic.name}" }
 
   consumer_dead_letters = [for s in values(module.event_subscription) : s.dead_letter_subscription]
   rotation_reminders    = one(google_pubsub_subscription.secret_rotation[*].name)

@@ -10,7 +10,7 @@ locals {
   # All functions that draw on one rate share it: at full scale, this many instances.
   instances_by_rate = {
     for name in keys(local.topology.rates) : name => sum([
-      for function in distinct([for kind in values(local.topology.jobs) : kind.function if kind.rate == name]) :
+      for function in distinct([for topic in values(local.topology.topics) : topic.function if topic.rate == name]) :
       local.functions[function].max_instances
     ])
   }

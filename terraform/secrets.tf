@@ -1,26 +1,26 @@
 locals {
-  # The four credentials, and which functions may read each.
+  # The four credentials. Which functions read each stands in shared/topology.json.
   secrets = {
     site_id = {
-      name      = "site-id"
-      variable  = "CUSTOMERIO_SITE_ID"
-      functions = ["identify", "track", "sync"]
+      name     = "site-id"
+      variable = "CUSTOMERIO_SITE_ID"
     }
     track_api_key = {
-      name      = "track-api-key"
-      variable  = "CUSTOMERIO_TRACK_API_KEY"
-      functions = ["identify", "track", "sync"]
+      name     = "track-api-key"
+      variable = "CUSTOMERIO_TRACK_API_KEY"
     }
     app_api_key = {
-      name      = "app-api-key"
-      variable  = "CUSTOMERIO_APP_API_KEY"
-      functions = ["send", "broadcast"]
+      name     = "app-api-key"
+      variable = "CUSTOMERIO_APP_API_KEY"
     }
     webhook_signing_key = {
-      name      = "webhook-signing-key"
-      variable  = "CUSTOMERIO_WEBHOOK_SIGNING_KEY"
-      functions = ["webhook"]
+      name     = "webhook-signing-key"
+      variable = "CUSTOMERIO_WEBHOOK_SIGNING_KEY"
     }
+  }
+
+  secret_readers = {
+    for key, secret in local.secrets : key => [for name, function in local.topology.functions : name if contains(function.secrets, secret.name)]
   }
 
   # Each function's identity. Written out, as module.job[name] would make everything that is granted wait for all of every job.
@@ -45,8 +45,8 @@ module "secret" {
   rotation    = var.secrets.rotation
   reminders   = one(google_pubsub_topic.secret_rotation[*].id)
   protected   = var.deletion_protection
-  readers     = { for function in each.value.functions : function => local.function_members[function] }
-  description = "Read by ${join(", ", each.value.functions)}. Values: docs/deploy.md, Rotating secrets."
+  readers     = { for function in local.secret_readers[each.key] : function => local.function_members[function] }
+  description = "Read by ${join(", ", local.secret_readers[each.key])}. Values: docs/deploy.md, Rotating secrets."
 
   depends_on = [google_project_service.this, google_pubsub_topic_iam_member.secret_manager_reminds]
 }

@@ -8,27 +8,24 @@ locals {
     LOG_EXECUTION_ID = "false"
   }
 
-  # Who keeps claims: what Customer.io would do twice if it were told twice, and what sync sent last.
-  ledger_functions = ["send", "broadcast", "sync"]
-
   # Names of secrets, not values: the functions read the values as they run, so a rotation needs no apply.
   secret_settings = {
     for function in keys(local.topology.functions) : function => {
       for key, secret in local.secrets : "${secret.variable}_SECRET" => module.secret[key].id
-      if contains(secret.functions, function)
+      if contains(local.topology.functions[function].secrets, secret.name)
     }
   }
 
   job_settings = {
-    for kind in values(local.topology.jobs) : kind.function => merge(
+    for topic in values(local.topology.topics) : topic.function => merge(
       local.common_settings,
-      local.secret_settings[kind.function],
-      kind.rate == null ? {} : {
+      local.secret_settings[topic.function],
+      topic.rate == null ? {} : {
         CUSTOMERIO_REGION              = var.customerio.region
-        CUSTOMERIO_REQUESTS_PER_SECOND = tostring(local.instance_rates[kind.rate])
+        CUSTOMERIO_REQUESTS_PER_SECOND = tostring(local.instance_rates[topic.rate])
       },
-      contains(local.ledger_functions, kind.function) ? { LEDGER = "firestore:${module.ledger.database}" } : {},
-      kind.function == "archive" ? { BIGQUERY_DATASET = module.warehouse.dataset_id } : {},
+      local.topology.functions[topic.function].ledger ? { LEDGER = "firestore:${module.ledger.database}" } : {},
+      local.topology.functions[topic.function].warehouse ? { BIGQUERY_DATASET = module.warehouse.dataset_id } : {},
     )
   }
 

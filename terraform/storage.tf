@@ -20,7 +20,7 @@ module "ledger" {
   location   = coalesce(var.ledger.location, var.region)
   database   = "${local.prefix}cio-ledger"
   protected  = var.deletion_protection
-  writers    = { for function in local.ledger_functions : function => local.function_members[function] }
+  writers    = { for name, function in local.topology.functions : name => local.function_members[name] if function.ledger }
 
   depends_on = [google_project_service.this]
 }

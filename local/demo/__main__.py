@@ -61,7 +61,7 @@ def scenario(environment: Mapping[str, str], logs: Path, console: Console) -> in
     faults(environment, [_REFUSAL])
 
     books = settle(environment, logs, published)
-    letters = {kind: dead_letters(environment, kind) for kind in topology().jobs}
+    letters = {kind: dead_letters(environment, kind) for kind in topology().topics}
     console.print(report(books, letters))
 
     problems = imbalances(books, letters, published)

@@ -58,7 +58,7 @@ def simulator(environment: Mapping[str, str], what: str) -> Any:
 def dead_letters(environment: Mapping[str, str], kind_name: str) -> list[Mapping[str, str]]:
     """Attributes of every dead letter of a kind; they stay where they are."""
     project = environment["GOOGLE_CLOUD_PROJECT"]
-    path = f"projects/{project}/subscriptions/{topology().jobs[kind_name].dead_letter_topic}"
+    path = f"projects/{project}/subscriptions/{topology().topics[kind_name].dead_letter_name}"
     found: dict[str, Mapping[str, str]] = {}
     with SubscriberClient() as client:
         held: list[str] = []

@@ -50,7 +50,7 @@ def _jobs(books: Books) -> Table:
     table.add_column("kind")
     for heading in ("settled", "applied", "unchanged", "dead-lettered", "pushes"):
         table.add_column(heading, justify="right")
-    for kind in topology().jobs:
+    for kind in topology().topics:
         outcomes = books.outcomes.get(kind, Counter())
         if kind == "events":
             continue

@@ -130,13 +130,13 @@ def _plan_customerio(made: Plan, given: Mapping[str, str], track_port: int, app_
 def _function(name: str, port: int, environment: Mapping[str, str], directory: Path, time_scale: float) -> Part:
     project = environment["GOOGLE_CLOUD_PROJECT"]
     shape = topology()
-    kinds = [kind for kind in shape.jobs.values() if kind.function == name] or [shape.jobs["events"]]
+    kinds = [kind for kind in shape.topics.values() if kind.function == name] or [shape.topics["events"]]
     told = {
         **environment,
         "FUNCTION_TARGET": name,
         "FUNCTION_SOURCE": str(ROOT / "functions" / name / "main.py"),
-        "DEAD_LETTER_TOPIC": f"projects/{project}/topics/{kinds[0].dead_letter_topic}",
-        "EVENTS_TOPIC": f"projects/{project}/topics/{shape.jobs['events'].topic}",
+        "DEAD_LETTER_TOPIC": f"projects/{project}/topics/{kinds[0].dead_letter_name}",
+        "EVENTS_TOPIC": f"projects/{project}/topics/{shape.topics['events'].name}",
         "LEDGER": f"sqlite:{directory / 'ledger.sqlite'}",
         "PYTHONPATH": str(ROOT),
     }

@@ -7,7 +7,7 @@ from google.api_core.exceptions import AlreadyExists
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.cloud.pubsub_v1.types import DeadLetterPolicy, ExpirationPolicy, PushConfig, RetryPolicy, Subscription
 
-from shared.topology import Kind, Lane, topology
+from shared.topology import Lane, Topic, topology
 
 
 def provision(
@@ -22,8 +22,8 @@ def provision(
         backoff_scale: divides the retry policies' backoffs, for an emulator, which has no time scale of its own.
     """
     with PublisherClient() as publisher, SubscriberClient() as subscriber:
-        for kind in topology().jobs.values():
-            for topic in (kind.topic, kind.retry_topic, kind.dead_letter_topic):
+        for kind in topology().topics.values():
+            for topic in (kind.name, kind.retry_name, kind.dead_letter_name):
                 _unless_there(publisher.create_topic, {"name": f"projects/{project}/topics/{topic}"})
             for subscription in _subscriptions(kind, project, endpoints[kind.function], backoff_scale):
                 if emulator:
@@ -31,16 +31,16 @@ def provision(
                 _unless_there(subscriber.create_subscription, subscription)
 
 
-def _subscriptions(kind: Kind, project: str, endpoint: str, backoff_scale: float) -> list[Subscription]:
-    hops = {"main": (kind.topic, kind.retry_topic), "retry": (kind.retry_topic, kind.dead_letter_topic)}
+def _subscriptions(kind: Topic, project: str, endpoint: str, backoff_scale: float) -> list[Subscription]:
+    hops = {"main": (kind.name, kind.retry_name), "retry": (kind.retry_name, kind.dead_letter_name)}
     pushed = [
-        _pushed(kind, kind.lanes[lane], project, here, there, endpoint, backoff_scale)
+        _pushed(kind, topology().lanes[lane], project, here, there, endpoint, backoff_scale)
         for lane, (here, there) in hops.items()
-        if lane in kind.lanes
+        if lane in topology().lanes
     ]
     kept = Subscription(
-        name=f"projects/{project}/subscriptions/{kind.dead_letter_topic}",
-        topic=f"projects/{project}/topics/{kind.dead_letter_topic}",
+        name=f"projects/{project}/subscriptions/{kind.dead_letter_name}",
+        topic=f"projects/{project}/topics/{kind.dead_letter_name}",
         ack_deadline_seconds=60,
         message_retention_duration=timedelta(days=topology().dead_letter.retention_days),
         expiration_policy=ExpirationPolicy(),  # never, however long nobody looks
@@ -49,7 +49,7 @@ def _subscriptions(kind: Kind, project: str, endpoint: str, backoff_scale: float
 
 
 def _pushed(
-    kind: Kind, lane: Lane, project: str, topic: str, next_topic: str, endpoint: str, backoff_scale: float
+    kind: Topic, lane: Lane, project: str, topic: str, next_topic: str, endpoint: str, backoff_scale: float
 ) -> Subscription:
     return Subscription(
         name=f"projects/{project}/subscriptions/{topic}",

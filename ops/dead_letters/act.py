@@ -62,7 +62,7 @@ def replay(
     """
     changes = _changes(guarantee, expires_at, drop_expiry=drop_expiry)
     target = resolve(project, environment)
-    topics = {name: target.topic(shape.topic) for name, shape in topology().jobs.items()}
+    topics = {name: target.topic(shape.name) for name, shape in topology().topics.items()}
     with _proven(
         "replayed", opened(target, reading(kind, reason, error_class, since, before, person, job_id, wait, limit))
     ) as found:

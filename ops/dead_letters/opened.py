@@ -69,7 +69,7 @@ def opened(target: Target, reading: Reading) -> Iterator[Opened]:
             kind: stack.enter_context(
                 Backlog(
                     subscriber,
-                    target.subscription(topology().jobs[kind].dead_letter_topic),
+                    target.subscription(topology().topics[kind].dead_letter_name),
                     wait=reading.wait,
                     limit=reading.limit,
                 )

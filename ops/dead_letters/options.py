@@ -15,7 +15,7 @@ ALL = "all"
 
 
 def _kinds(text: str) -> str:
-    known = [*topology().jobs, ALL]
+    known = [*topology().topics, ALL]
     if text not in known:
         message = f"must be one of {', '.join(known)}"
         raise typer.BadParameter(message)
@@ -72,7 +72,7 @@ class Reading:
 
     @property
     def kinds(self) -> list[str]:
-        return list(topology().jobs) if self.kind == ALL else [self.kind]
+        return list(topology().topics) if self.kind == ALL else [self.kind]
 
 
 def reading(

@@ -9,7 +9,7 @@ import httpx
 from ops import google
 from ops.doctor.finding import Finding, failed, ok, skipped
 from ops.target import Target
-from shared.topology import Kind, Lane, topology
+from shared.topology import Lane, Topic, topology
 
 if TYPE_CHECKING:
     from google.pubsub_v1 import PublisherClient, SubscriberClient
@@ -27,7 +27,7 @@ def check_pubsub(target: Target) -> Iterator[Finding]:
     """
     publisher, subscriber = google.publisher(), google.subscriber()
     endpoints: dict[str, str] = {}
-    for name, kind in topology().jobs.items():
+    for name, kind in topology().topics.items():
         problems = [*_missing_topics(publisher, target, kind)]
         for hop in _hops(target, kind):
             subscription = _subscription(subscriber, hop.path)
@@ -44,7 +44,7 @@ def check_pubsub(target: Target) -> Iterator[Finding]:
 class _Hop:
     """What one subscription has to be: on ``topic``, in ``lane`` with ``then`` behind it, or the dead-letter one."""
 
-    def __init__(self, target: Target, kind: Kind, topic: str, lane: Lane | None, then: str) -> None:
+    def __init__(self, target: Target, kind: Topic, topic: str, lane: Lane | None, then: str) -> None:
         self.path = target.subscription(topic)
         self._topic = target.topic(topic)
         self._kind = kind
@@ -73,11 +73,11 @@ class _Hop:
         yield from _unlike("delivery attempts", dead.max_delivery_attempts, self._lane.max_delivery_attempts)
 
 
-def _hops(target: Target, kind: Kind) -> list[_Hop]:
+def _hops(target: Target, kind: Topic) -> list[_Hop]:
     return [
-        _Hop(target, kind, kind.topic, kind.lanes["main"], kind.retry_topic),
-        _Hop(target, kind, kind.retry_topic, kind.lanes["retry"], kind.dead_letter_topic),
-        _Hop(target, kind, kind.dead_letter_topic, None, ""),
+        _Hop(target, kind, kind.name, topology().lanes["main"], kind.retry_name),
+        _Hop(target, kind, kind.retry_name, topology().lanes["retry"], kind.dead_letter_name),
+        _Hop(target, kind, kind.dead_letter_name, None, ""),
     ]
 
 
@@ -90,10 +90,10 @@ def _unlike(what: str, found: Any, wanted: Any) -> Iterator[str]:
         yield f"{what} is {found}, should be {wanted}: run `terraform apply`"
 
 
-def _missing_topics(publisher: "PublisherClient", target: Target, kind: Kind) -> Iterator[Finding]:
+def _missing_topics(publisher: "PublisherClient", target: Target, kind: Topic) -> Iterator[Finding]:
     from google.api_core.exceptions import NotFound, PermissionDenied  # noqa: PLC0415
 
-    for name in (kind.topic, kind.retry_topic, kind.dead_letter_topic):
+    for name in (kind.name, kind.retry_name, kind.dead_letter_name):
         path = target.topic(name)
         try:
             publisher.get_topic(request={"topic": path}, timeout=_CALL_SECONDS, retry=None)

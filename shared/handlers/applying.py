@@ -21,11 +21,11 @@ async def apply(track: TrackAPI, operation: TrackOperation, data: bytes) -> Outc
     """Apply ``operation``, which came as ``data``."""
     try:
         await track.apply(
-            msgspec.json.encode(operation.body), keys=(operation.person, *operation.others), alone=operation.ordered
+            msgspec.json.encode(operation.body), keys=(operation.subject, *operation.others), alone=operation.ordered
         )
     except CustomerIOError as error:
-        return outcome_of(error, person=operation.person, data=data)
-    return Done(person=operation.person)
+        return outcome_of(error, subject=operation.subject, data=data)
+    return Done(subject=operation.subject)
 
 
 def track_api(environment: Mapping[str, str]) -> TrackAPI:

@@ -34,13 +34,13 @@ class Archive:
                 reason=error.reason,
                 field=error.field,
                 message=error.message,
-                person=event.person,
+                subject=event.person,
             )
         except WarehouseUnavailableError as error:
             return Retry(
-                status=503, reason=error.reason, upstream_status=error.status, hold=error.hold, person=event.person
+                status=503, reason=error.reason, upstream_status=error.status, hold=error.hold, subject=event.person
             )
-        return Done(person=event.person)
+        return Done(subject=event.person)
 
 
 def endpoint(environment: Mapping[str, str]) -> PushEndpoint:

@@ -55,49 +55,53 @@ class Once:
         self._ledger = ledger
         self._scope = scope
 
-    async def __call__(self, delivery: PushMessage, person: str, call: Call) -> Outcome:
+    async def __call__(self, delivery: PushMessage, subject: str, call: Call) -> Outcome:
         """Settle ``delivery``, about ``person``, by ``call``, which returns what Customer.io named the result."""
         guarantee = delivery.attributes.get("delivery_guarantee", GUARANTEES[0])
         if guarantee not in GUARANTEES:
             message = f"the attribute must be one of {', '.join(GUARANTEES)}"
             return Failed(
-                error_class="invalid_job", reason="invalid", field="delivery_guarantee", message=message, person=person
+                error_class="invalid_job",
+                reason="invalid",
+                field="delivery_guarantee",
+                message=message,
+                subject=subject,
             )
         at_most_once = guarantee == "at_most_once"
         try:
             claim = await self._ledger.claim(f"{self._scope}:{delivery.key}", _fingerprint(delivery), LEASE_SECONDS)
             if not isinstance(claim, Claimed):
-                return _not_ours(claim, person)
+                return _not_ours(claim, subject)
             # Asked only now: what was done before is done, and what may have been done is no mere expiry.
             late = expired(delivery, datetime.now(UTC))
             if claim.retaken and (at_most_once or late):
                 await self._ledger.unknown(claim)
-                return _undecided(None, person)
+                return _undecided(None, subject)
             if late:
                 await self._ledger.release(claim)
-                return msgspec.structs.replace(late, person=person)
-            return await self._settle(claim, delivery, person, call, at_most_once=at_most_once)
+                return msgspec.structs.replace(late, subject=subject)
+            return await self._settle(claim, delivery, subject, call, at_most_once=at_most_once)
         except LedgerError as error:
-            return Retry(status=503, reason="ledger_unavailable", message=str(error), person=person)
+            return Retry(status=503, reason="ledger_unavailable", message=str(error), subject=subject)
 
     async def _settle(
-        self, claim: Claimed, delivery: PushMessage, person: str, call: Call, *, at_most_once: bool
+        self, claim: Claimed, delivery: PushMessage, subject: str, call: Call, *, at_most_once: bool
     ) -> Outcome:
         try:
             result = await _in_time(call)
         except UnknownOutcomeError as error:
             await self._ledger.unknown(claim)
             if at_most_once:
-                return _undecided(error.status, person)
-            return outcome_of(error, person=person, data=delivery.data)
+                return _undecided(error.status, subject)
+            return outcome_of(error, subject=subject, data=delivery.data)
         except CustomerIOError as error:
             # Of a claim that was taken over, an earlier attempt may have been accepted: it stays unknown.
             await (self._ledger.unknown(claim) if claim.retaken else self._ledger.release(claim))
-            return outcome_of(error, person=person, data=delivery.data)
+            return outcome_of(error, subject=subject, data=delivery.data)
         # It is done, and the push says so; only a redelivery in spite of that would find the claim unfinished.
         with suppress(LedgerError):
             await self._ledger.finish(claim, result)
-        return Done(person=person)
+        return Done(subject=subject)
 
 
 async def _in_time(call: Call) -> str:
@@ -110,26 +114,26 @@ async def _in_time(call: Call) -> str:
         raise UnknownOutcomeError(msg, reason="timeout") from None
 
 
-def _not_ours(claim: AlreadyDone | Busy | Conflict, person: str) -> Outcome:
+def _not_ours(claim: AlreadyDone | Busy | Conflict, subject: str) -> Outcome:
     match claim:
         case AlreadyDone():
-            return Done(how="already_done", person=person)
+            return Done(how="already_done", subject=subject)
         case Busy():
-            return Retry(status=503, reason="in_progress", message="another delivery holds it", person=person)
+            return Retry(status=503, reason="in_progress", message="another delivery holds it", subject=subject)
         case Conflict():
             message = "this job_id was used for another body: give each job its own"
             return Failed(
-                error_class="key_conflict", reason="key_conflict", field="job_id", message=message, person=person
+                error_class="key_conflict", reason="key_conflict", field="job_id", message=message, subject=subject
             )
 
 
-def _undecided(status: int | None, person: str) -> Failed:
+def _undecided(status: int | None, subject: str) -> Failed:
     return Failed(
         error_class="unknown_outcome",
         reason="unknown_outcome",
         status=status,
         message="it may or may not have been sent: look in Customer.io, then replay or discard",
-        person=person,
+        subject=subject,
     )
 
 

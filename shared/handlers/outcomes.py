@@ -18,7 +18,7 @@ def invalid(error: InvalidJob) -> Failed:
     )
 
 
-def outcome_of(error: CustomerIOError, *, person: str, data: bytes) -> Outcome:
+def outcome_of(error: CustomerIOError, *, subject: str, data: bytes) -> Outcome:
     """Failed for what can never succeed, later for the rest; what Customer.io said is freed of the job's own values."""
     match error:
         case RejectedError():
@@ -28,11 +28,11 @@ def outcome_of(error: CustomerIOError, *, person: str, data: bytes) -> Outcome:
                 status=error.status,
                 field=redacted(error.field, data),
                 message=redacted(error.message, data),
-                person=person,
+                subject=subject,
             )
         case RateLimitedError():
             return Retry(
-                status=429, reason=error.reason, upstream_status=error.status, message=error.message, person=person
+                status=429, reason=error.reason, upstream_status=error.status, message=error.message, subject=subject
             )
         case _:
             return Retry(
@@ -41,5 +41,5 @@ def outcome_of(error: CustomerIOError, *, person: str, data: bytes) -> Outcome:
                 upstream_status=error.status,
                 message=error.message,
                 hold=isinstance(error, ConfigurationError),
-                person=person,
+                subject=subject,
             )

@@ -29,7 +29,7 @@ class Send:
         except InvalidJob as error:
             return invalid(error)
         body = msgspec.json.encode(request.body)
-        return await self._once(delivery, request.person, lambda: self._app.send(request.channel, body))
+        return await self._once(delivery, request.subject, lambda: self._app.send(request.channel, body))
 
 
 def endpoint(environment: Mapping[str, str]) -> PushEndpoint:

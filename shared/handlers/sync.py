@@ -41,20 +41,20 @@ class Sync:
         try:
             return await self._bring(user, delivery.data)
         except LedgerError as error:
-            return Retry(status=503, reason="ledger_unavailable", message=str(error), person=user.person)
+            return Retry(status=503, reason="ledger_unavailable", message=str(error), subject=user.subject)
 
     async def _bring(self, user: UserRecord | UserDeleted, data: bytes) -> Outcome:
         """Apply what leads from the last known state to the wanted one; each step can be repeated."""
-        known, wanted = await self._states.state(user.person), _wanted(user)
+        known, wanted = await self._states.state(user.subject), _wanted(user)
         if known in {wanted, _DELETED}:
             # Who asked to be forgotten stays so: a late record must not bring anybody back.
-            return Done(how="unchanged", person=user.person)
+            return Done(how="unchanged", subject=user.subject)
         for operation in _steps(user, known):
             outcome = await apply(self._track, operation, data)
             if not isinstance(outcome, Done):
                 return outcome
-        await self._states.remember(user.person, wanted)
-        return Done(person=user.person)
+        await self._states.remember(user.subject, wanted)
+        return Done(subject=user.subject)
 
 
 def _wanted(user: UserRecord | UserDeleted) -> str:
@@ -79,7 +79,7 @@ def _steps(user: UserRecord | UserDeleted, known: str | None) -> list[TrackOpera
 
 def _operation(user: UserRecord | UserDeleted, action: str, **fields: Any) -> TrackOperation:
     body = {"type": "person", "action": action, "identifiers": {"id": user.id}, **fields}
-    return TrackOperation(user.person, body, action, ordered=True)
+    return TrackOperation(user.subject, body, action, ordered=True)
 
 
 def endpoint(environment: Mapping[str, str]) -> PushEndpoint:

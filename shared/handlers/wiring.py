@@ -23,11 +23,9 @@ def push_endpoint(
     """
     settings = job_settings(environment)
     _spare_the_collector()
-    kind = topology().jobs[kind_name]
+    kind = topology().topics[kind_name]
     dead_letters = DeadLetterTopic(Topic(settings.dead_letter_topic, timeout=_DEAD_LETTER_SECONDS), kind.function)
-    return PushEndpoint(
-        kind, handle, dead_letters, Telemetry(kind.function, kind_name, settings.project), expiry=expiry
-    )
+    return PushEndpoint(handle, dead_letters, Telemetry(kind.function, kind_name, settings.project), expiry=expiry)
 
 
 def _spare_the_collector() -> None:

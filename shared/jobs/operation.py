@@ -7,14 +7,14 @@ class TrackOperation(msgspec.Struct, frozen=True):
     """One item of the Track API v2, checked and complete.
 
     Args:
-        person: key of whom or what it is about: ``id:42``, ``email:a@example.com``, ``object:1:acme``, ``delivery:…``.
+        subject: key of whom or what it is about: ``id:42``, ``email:a@example.com``, ``object:1:acme``, ``delivery:…``.
         body: what goes to Customer.io.
         action: its action, such as ``identify``.
         ordered: whether it changes a person or an object, so that its order among others about the same matters.
         others: keys of whom else it touches: the secondary of a merge.
     """
 
-    person: str
+    subject: str
     body: dict[str, Any]
     action: str
     ordered: bool

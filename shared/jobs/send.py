@@ -119,7 +119,7 @@ class SendRequest(msgspec.Struct, frozen=True):
     """A message that can be sent: its channel, the person's key, and the App API's body."""
 
     channel: Channel
-    person: str
+    subject: str
     body: dict[str, Any]
 
 

@@ -50,13 +50,13 @@ class UserRecord(msgspec.Struct, frozen=True):
     """A user to be brought to Customer.io.
 
     Args:
-        person: key, such as ``id:42``.
+        subject: key, such as ``id:42``.
         id: as text.
         attributes: of the person, opt-ins included.
         wants_nothing: opted out of marketing and of transactional messages.
     """
 
-    person: str
+    subject: str
     id: str
     attributes: dict[str, Any]
     wants_nothing: bool
@@ -65,7 +65,7 @@ class UserRecord(msgspec.Struct, frozen=True):
 class UserDeleted(msgspec.Struct, frozen=True):
     """A user to be forgotten by Customer.io."""
 
-    person: str
+    subject: str
     id: str
 
 

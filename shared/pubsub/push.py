@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from ..outcome import Failed, Outcome, Retry
 from ..telemetry import JobLine, Telemetry
-from ..topology import Kind
+from ..topology import topology
 from .answer import AGAIN, answer
 from .dead_letters import DeadLetters
 from .expiry import expired
@@ -26,19 +26,15 @@ class PushEndpoint:
     """Takes pushes of one kind of job. Holds no state between them but what ``handle`` keeps.
 
     Args:
-        kind: the topology's entry, for the number of attempts in its lanes.
         handle: settles one job; what it raises is a fault of ours and answered with 500.
         dead_letters: where a failed job goes before its push is acknowledged.
         telemetry: gets one line per push.
         expiry: whether ``expires_at`` is judged here; not where the handler first has to see what was done before.
     """
 
-    def __init__(
-        self, kind: Kind, handle: Handle, dead_letters: DeadLetters, telemetry: Telemetry, *, expiry: bool = True
-    ) -> None:
+    def __init__(self, handle: Handle, dead_letters: DeadLetters, telemetry: Telemetry, *, expiry: bool = True) -> None:
         self._expiry = expiry
         self._bytes = 0
-        self._kind = kind
         self._handle = handle
         self._dead_letters = dead_letters
         self._telemetry = telemetry
@@ -92,11 +88,11 @@ class PushEndpoint:
             try:
                 await self._dead_letters.put(delivery, outcome)
             except PublishError as error:
-                return Retry(status=503, reason="dead_letter_topic", message=str(error), person=outcome.person)
+                return Retry(status=503, reason="dead_letter_topic", message=str(error), subject=outcome.subject)
         return outcome
 
     def _is_last_attempt(self, delivery: PushMessage) -> bool:
-        spent = self._kind.lanes["retry"].max_delivery_attempts
+        spent = topology().lanes["retry"].max_delivery_attempts
         return delivery.lane == "retry" and delivery.attempt is not None and delivery.attempt >= spent
 
 
@@ -113,5 +109,5 @@ def _attempts_spent(outcome: Retry) -> Failed:
         reason=outcome.reason,
         status=outcome.upstream_status,
         message=outcome.message,
-        person=outcome.person,
+        subject=outcome.subject,
     )

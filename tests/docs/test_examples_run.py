@@ -15,7 +15,7 @@ from tests.publisher.recording import Message, RecordingClient, recording
 
 COMMANDS = [(page, command) for page in PAGES for command in commands(page.read_text())]
 BLOCKS = [(page, block) for page in PAGES for block in python_blocks(page.read_text())]
-KINDS = {job.topic: kind for kind, job in topology().jobs.items()}
+KINDS = {job.name: kind for kind, job in topology().topics.items()}
 
 
 class ClosableClient(RecordingClient):

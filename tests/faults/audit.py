@@ -94,7 +94,7 @@ def audit(
 
 def collect_dead_letters(stack: RunningStack, into: dict[str, Mapping[str, str]]) -> None:
     """Take the dead letters that are there and add them, by marker."""
-    for kind in topology().jobs:
+    for kind in topology().topics:
         while letters := stack.dead_letters(kind):
             for data, attributes in letters:
                 if match := _MARKER.search(data.decode(errors="replace")):

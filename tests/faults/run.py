@@ -47,7 +47,7 @@ def publish(stack: RunningStack, works: Sequence[Work], per_second: float) -> No
     started = time.monotonic()
     futures = []
     for n, work in enumerate(works):
-        topic = f"projects/{stack.project}/topics/{topology().jobs[work.kind].topic}"
+        topic = f"projects/{stack.project}/topics/{topology().topics[work.kind].name}"
         futures.append(stack.publisher.publish(topic, work.data, work.ordering_key, **work.attributes))
         ahead = n / per_second - (time.monotonic() - started)
         if ahead > 0.05:

@@ -40,7 +40,7 @@ def test_an_outage_as_long_as_the_fast_lane_is_waited_out_in_the_retry_lane(stac
     try:
         for n in range(30):
             stack.publish("cio-identify", {"identifiers": {"id": f"outage-{n}"}})
-        retry = f"projects/{stack.project}/subscriptions/{topology().jobs['identify'].retry_topic}"
+        retry = f"projects/{stack.project}/subscriptions/{topology().topics['identify'].retry_name}"
         until(lambda: stack.broker("stats")["subscriptions"][retry]["backlog"] == 30, "all jobs in the retry lane")
         started = time.monotonic()
         meanwhile = new_ulid()

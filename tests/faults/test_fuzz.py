@@ -34,7 +34,6 @@ from shared.pubsub.message import PushMessage
 from shared.pubsub.push import PushEndpoint
 from shared.secrets import EnvironmentSecret
 from shared.telemetry import Telemetry
-from shared.topology import topology
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1500"))
 KEY = "fuzzed-key"
@@ -128,10 +127,7 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "sync": Sync(around, ledger),
         "events": Archive(around),
     }
-    made = {
-        kind: PushEndpoint(topology().jobs[kind], handle, around, Telemetry(kind, kind, "p"))
-        for kind, handle in handlers.items()
-    }
+    made = {kind: PushEndpoint(handle, around, Telemetry(kind, kind, "p")) for kind, handle in handlers.items()}
     keys = SigningKeys(EnvironmentSecret(KEY))
     yield made, WebhookEndpoint(keys, around, around, Telemetry("webhook", "", "p"), max_age=None)
     ledger.close()

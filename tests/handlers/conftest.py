@@ -21,7 +21,6 @@ from shared.pubsub.push import Handle, PushEndpoint
 from shared.pubsub.topic import Topic
 from shared.secrets import EnvironmentSecret, Secret
 from shared.telemetry import Telemetry
-from shared.topology import topology
 from tests.customerio.conftest import Connect, Upstream, connect, upstream
 from tests.handlers.handler_helpers import PROJECT, Around, Function
 from tests.ledger.ledger_helpers import Clock
@@ -90,7 +89,6 @@ def function(around: Around, connect: Connect, topic: Topic) -> Make:
         }
         telemetry = Telemetry(kind, kind, PROJECT)
         endpoint = PushEndpoint(
-            topology().jobs[kind],
             handle or handlers[kind](),
             DeadLetterTopic(topic, kind),
             telemetry,

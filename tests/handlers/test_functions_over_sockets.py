@@ -37,7 +37,7 @@ PATHS = dict.fromkeys(JOBS, "/api/v2/batch") | {"send": "/v1/send/email", "broad
 async def test_a_push_is_a_call_and_a_failure_a_dead_letter(
     kind: str, upstream: Upstream, broker: PubSub, tmp_path: Path
 ) -> None:
-    function = topology().jobs[kind].function
+    function = topology().topics[kind].function
     topic = await asyncio.to_thread(broker.topic)
     dead_letters = await asyncio.to_thread(broker.subscription, topic)
     environment = {

@@ -282,7 +282,7 @@ def test_the_number_of_attributes_is_limited() -> None:
 
 @pytest.mark.parametrize("phone", ["+" + "1" * 15, "+12"])
 def test_the_longest_and_the_shortest_phone(phone: str) -> None:
-    assert parse_identify(encoded({"identifiers": {"phone": phone}})).person == f"phone:{phone}"
+    assert parse_identify(encoded({"identifiers": {"phone": phone}})).subject == f"phone:{phone}"
     expected = ("identifiers.phone", E164)
     for other in (f"+{'1' * 16}", "+1", f"{phone}\n"):
         assert refusal(parse_identify, {"identifiers": {"phone": other}}) == expected

@@ -91,7 +91,7 @@ def test_unknown_fields_leave_as_they_came(channel: str) -> None:
 )
 def test_whom_it_is_for(identifiers: dict[str, str], person: str) -> None:
     request = parse_send(encoded({**LETTER, "identifiers": identifiers}))
-    assert (request.channel, request.person, request.body["identifiers"]) == ("email", person, identifiers)
+    assert (request.channel, request.subject, request.body["identifiers"]) == ("email", person, identifiers)
 
 
 def test_an_id_that_is_a_number_leaves_as_text() -> None:

@@ -28,7 +28,7 @@ def test_a_record_becomes_attributes_of_a_person() -> None:
         nothing=None,
     )
     assert user == UserRecord(
-        person="id:42",
+        subject="id:42",
         id="42",
         attributes={
             "email": "ada@example.com",

@@ -80,7 +80,7 @@ class Machine:
         }
         if ordering_key:
             ours["original-ordering_key"] = ordering_key
-        return self.publish(topology().jobs[kind].dead_letter_topic, data, **(ours | attributes))
+        return self.publish(topology().topics[kind].dead_letter_name, data, **(ours | attributes))
 
     def watch(self, topic: str) -> Callable[[int], list[PubsubMessage]]:
         """Subscribe to a topic; the result gives the next ``count`` messages, or what comes in 0.3 s."""

@@ -104,8 +104,8 @@ async def test_where_all_is_well_every_line_is_ok_and_no_key_is_shown(
             "BIGQUERY_DATASET": "all_is_well",
         }
     )
-    for kind in topology().jobs.values():
-        for topic in (kind.topic, kind.retry_topic):
+    for kind in topology().topics.values():
+        for topic in (kind.name, kind.retry_name):
             name = f"projects/{machine.project}/subscriptions/{topic}"
             machine.subscriber.modify_push_config(
                 request={"subscription": name, "push_config": {"push_endpoint": webhook.url}}

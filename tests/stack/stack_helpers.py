@@ -66,7 +66,7 @@ class RunningStack:
 
     def dead_letters(self, kind: str) -> list[tuple[bytes, dict[str, str]]]:
         """Take what is in a kind's dead-letter subscription."""
-        path = f"projects/{self.project}/subscriptions/{topology().jobs[kind].dead_letter_topic}"
+        path = f"projects/{self.project}/subscriptions/{topology().topics[kind].dead_letter_name}"
         with SubscriberClient() as client:
             try:
                 answer = client.pull(subscription=path, max_messages=1000, timeout=1, retry=None)

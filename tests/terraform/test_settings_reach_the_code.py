@@ -33,6 +33,6 @@ def test_the_operators_command_finds_the_environment(prod: Applied) -> None:
         secret["id"] for secret in prod.of("google_secret_manager_secret")
     }
     assert [target.dataset] == [dataset["dataset_id"] for dataset in prod.of("google_bigquery_dataset")]
-    assert {target.topic(kind.topic) for kind in topology().jobs.values()} <= {
+    assert {target.topic(kind.name) for kind in topology().topics.values()} <= {
         topic["id"] for topic in prod.of("google_pubsub_topic")
     }

@@ -64,13 +64,13 @@ def _dead_letters_arrive(applied: Applied) -> Iterator[str]:
 
 
 def _lanes_are_as_described(applied: Applied) -> Iterator[str]:
-    for kind in topology().jobs.values():
-        hops = {"main": (kind.topic, kind.retry_topic), "retry": (kind.retry_topic, kind.dead_letter_topic)}
+    for kind in topology().topics.values():
+        hops = {"main": (kind.name, kind.retry_name), "retry": (kind.retry_name, kind.dead_letter_name)}
         for lane, (here, there) in hops.items():
             name = _prefixed(applied, here)
             policy = applied.subscriptions[name]["dead_letter_policy"]
             if policy and short(policy[0]["dead_letter_topic"]) != _prefixed(applied, there):
-                yield f"lane {lane} of {kind.topic} does not forward to {there}"
+                yield f"lane {lane} of {kind.name} does not forward to {there}"
 
 
 def _pushes_are_accepted(applied: Applied) -> Iterator[str]:
@@ -205,7 +205,7 @@ def _secrets_stay_secret(applied: Applied) -> Iterator[str]:
 def _rates_are_kept(applied: Applied) -> Iterator[str]:
     shape = topology()
     for name, rate in shape.rates.items():
-        functions = [applied.functions[kind.function] for kind in shape.jobs.values() if kind.rate == name]
+        functions = [applied.functions[kind.function] for kind in shape.topics.values() if kind.rate == name]
         used = sum(
             float(function.variables.get("CUSTOMERIO_REQUESTS_PER_SECOND", "inf"))
             * function.settings["max_instance_count"]

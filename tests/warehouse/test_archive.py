@@ -57,7 +57,7 @@ def delivery(data: bytes = BODY, attributes: dict[str, str] | None = None) -> Pu
 )
 async def test_an_event_is_a_row(attributes: dict[str, str], received_at: str) -> None:
     warehouse = FakeWarehouse()
-    assert await Archive(warehouse)(delivery(attributes=attributes)) == Done(person="id:user-123")
+    assert await Archive(warehouse)(delivery(attributes=attributes)) == Done(subject="id:user-123")
     [row] = warehouse.rows
     assert (row["event_id"], row["received_at"]) == ("01E2EMRMM6TZ12TF9WGZN0WJQT", received_at)
 
@@ -74,14 +74,14 @@ async def test_a_rejected_row_fails_for_good() -> None:
         reason="invalid",
         field="event_time",
         message="is outside the allowed bounds",
-        person="id:user-123",
+        subject="id:user-123",
     )
 
 
 async def test_an_unavailable_warehouse_is_for_later() -> None:
     unavailable = WarehouseUnavailableError("notFound", status=404, hold=True)
     assert await Archive(FakeWarehouse(unavailable))(delivery()) == Retry(
-        status=503, reason="notFound", upstream_status=404, hold=True, person="id:user-123"
+        status=503, reason="notFound", upstream_status=404, hold=True, subject="id:user-123"
     )
 
 
