@@ -6,12 +6,11 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from shared.attributes import JobAttributes
 from shared.events import NotAnEventError, read_event
 from shared.jobs import InvalidJob, parse_broadcast, parse_identify, parse_send, parse_sync, parse_track
 from shared.jobs.operation import person_key
 from shared.outcome import Failed
-from shared.pubsub.expiry import expired
-from shared.pubsub.message import PushMessage
 
 Guarantee = Literal["at_least_once", "at_most_once"]
 """Values of ``delivery_guarantee``."""
@@ -39,17 +38,12 @@ def check(kind: str, data: bytes, attributes: Mapping[str, str]) -> tuple[str, .
 
 def expiry(attributes: Mapping[str, str]) -> Failed | None:
     """What a function would say now of the attribute ``expires_at``; None when it does not object."""
-    now = datetime.now(UTC)
-    delivery = PushMessage(
-        key="",
-        data=b"",
-        attributes=dict(attributes),
-        first_published_at=now,
-        lane="main",
-        attempt=None,
-        ordering_key="",
-    )
-    return expired(delivery, now)
+    try:
+        return JobAttributes.decode({"expires_at": attributes["expires_at"]}).expired(datetime.now(UTC))
+    except KeyError:
+        return None
+    except InvalidJob as error:
+        return Failed(error_class="invalid_job", reason="invalid", field=error.field, message=error.problem)
 
 
 def persons(kind: str, data: bytes, attributes: Mapping[str, str]) -> tuple[str, ...]:

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from .attributes import GOOGLE_PREFIX, JOB_ATTRIBUTES, MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, RESERVED
 from .jobs import InvalidJob, new_ulid
 from .jobs.to_json import plain, unix_seconds
-from .pubsub.attributes import MAXIMUM_ATTRIBUTES, MAXIMUM_KEY_BYTES, MAXIMUM_VALUE_BYTES, TAKEN
 
 When = datetime | int
-
-_OURS = frozenset({"job_id", "channel", "expires_at", "delivery_guarantee"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,25 +52,25 @@ def message_attributes(options: JobOptions, channel: str = "") -> dict[str, str]
         _check_name(name)
         _check_value(f"attributes.{name}", value)
         attributes[name] = value
-    if len(attributes) > MAXIMUM_ATTRIBUTES:
-        problem = f"must be at most {MAXIMUM_ATTRIBUTES} with those of the job; they are {len(attributes)}"
+    if len(attributes) > MAX_ATTRIBUTES:
+        problem = f"must be at most {MAX_ATTRIBUTES} with those of the job; they are {len(attributes)}"
         raise InvalidJob("attributes", problem)
     return attributes
 
 
 def _check_name(name: str) -> None:
-    if name in _OURS:
+    if name in JOB_ATTRIBUTES:
         raise InvalidJob(f"attributes.{name}", "is of the job itself and cannot be set here")
-    if name in TAKEN or name.startswith("goog"):
+    if name in RESERVED or name.startswith(GOOGLE_PREFIX):
         raise InvalidJob(f"attributes.{name}", "has a name that Pub/Sub or its client keeps for itself")
     if not name:
         raise InvalidJob("attributes", "has a name that is empty")
-    if (size := len(name.encode())) > MAXIMUM_KEY_BYTES:
-        raise InvalidJob("attributes", f"has a name of {size} bytes; a name has at most {MAXIMUM_KEY_BYTES}")
+    if (size := len(name.encode())) > MAX_KEY_BYTES:
+        raise InvalidJob("attributes", f"has a name of {size} bytes; a name has at most {MAX_KEY_BYTES}")
 
 
 def _check_value(field: str, value: object) -> None:
     if not isinstance(value, str):
         raise InvalidJob(field, f"must be text, not {type(value).__name__}")
-    if (size := len(value.encode())) > MAXIMUM_VALUE_BYTES:
-        raise InvalidJob(field, f"must be at most {MAXIMUM_VALUE_BYTES} bytes; it has {size}")
+    if (size := len(value.encode())) > MAX_VALUE_BYTES:
+        raise InvalidJob(field, f"must be at most {MAX_VALUE_BYTES} bytes; it has {size}")

@@ -1,7 +1,7 @@
-"""What became of a job, in three words: done, failed for good, later.
+"""What became of a job: done, failed for good, or to be tried again; and the status with which each answers its push.
 
-Handlers return one of these; ``shared.pubsub`` turns it into the answer to the push and ``shared.telemetry`` into a
-log line.
+Pub/Sub takes 102, 200, 201, 202 and 204 as an acknowledgement and delivers everything else again.
+https://cloud.google.com/pubsub/docs/push#receive_push
 """
 
 from typing import Literal
@@ -21,9 +21,18 @@ ErrorClass = Literal[
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of the three. ``subject`` is the key of the person or object, such as ``id:42``; logs hold only its hash."""
+    """Base of the three.
+
+    Args:
+        subject: Key of the person or object that the job is about, such as ``id:42``; logs hold only its hash.
+    """
 
     subject: str = ""
+
+    @property
+    def answer_status(self) -> int:
+        """HTTP status of the push's answer. A failed job is acknowledged: it is in its dead-letter topic by then."""
+        return 204
 
 
 class Done(Outcome, frozen=True, kw_only=True):
@@ -33,14 +42,14 @@ class Done(Outcome, frozen=True, kw_only=True):
 
 
 class Failed(Outcome, frozen=True, kw_only=True):
-    """It cannot succeed as it is: to the dead-letter topic, with all of this as attributes.
+    """The job cannot succeed as it is. It goes to the dead-letter topic, with all of this as attributes.
 
     Args:
-        error_class: which of the ways to fail.
+        error_class: Way in which it failed.
         reason: Customer.io's own reason where it gave one, otherwise a word of ours.
-        status: HTTP status of the answer that decided it, if there was one.
-        field: dotted path of the field at fault, if known.
-        message: a sentence for the operator; never a value out of the body.
+        status: HTTP status of the answer that decided it, or None.
+        field: Dotted path of the field at fault, if known.
+        message: A sentence for the operator; never a value out of the body.
     """
 
     error_class: ErrorClass
@@ -51,18 +60,25 @@ class Failed(Outcome, frozen=True, kw_only=True):
 
 
 class Retry(Outcome, frozen=True, kw_only=True):
-    """Not now: Pub/Sub is to deliver it again.
+    """The job cannot be done now. Pub/Sub delivers it again.
 
     Args:
         status: 429 when a limit is the reason, otherwise 503.
-        reason: a word for logs and alerts, such as ``rate_limited`` or ``credentials_refused``.
-        upstream_status: HTTP status that Customer.io gave, if it answered.
-        message: a sentence for the operator.
-        hold: a person has to act (wrong key, wrong region): logged as CRITICAL, once per instance and reason.
+        reason: A word for logs and alerts, such as ``rate_limited`` or ``credentials_refused``.
+        upstream_status: HTTP status that Customer.io gave, or None if it did not answer.
+        message: A sentence for the operator.
+        needs_operator: Whether nothing passes until a person acts (wrong key, wrong region). Logged as CRITICAL, once
+            per instance and reason.
+        moved: Whether the job is in the retry lane by now: then this delivery is acknowledged.
     """
 
     status: Literal[429, 503]
     reason: str
     upstream_status: int | None = None
     message: str = ""
-    hold: bool = False
+    needs_operator: bool = False
+    moved: bool = False
+
+    @property
+    def answer_status(self) -> int:
+        return 204 if self.moved else self.status

@@ -6,22 +6,18 @@ https://cloud.google.com/secret-manager/docs/reference/rpc
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from .settings import required
+from . import deadlines
+from .settings import SecretSource
 
 if TYPE_CHECKING:
     from google.cloud.secretmanager import SecretManagerServiceClient
 
-_KEPT_SECONDS = 300.0
-# All calls of one read.
-_READ_SECONDS = 5.0
-# A refused key is refused many times a second under load; Secret Manager is asked this often at the most.
-_REFRESH_SECONDS = 5.0
 # A rotation leaves two versions enabled for a while; more than a few is a mistake, and each costs a call.
-_VERSIONS = 5
+_MAX_VERSIONS = 5
 
 
 class SecretUnavailableError(Exception):
@@ -42,16 +38,9 @@ class Secret(Protocol):
         """Forget what is kept, unless it was read seconds ago: the next ``values`` reads anew."""
 
 
-def secret(environment: Mapping[str, str], name: str) -> Secret:
-    """The secret that ``NAME`` holds (values separated by commas) or that ``NAME_SECRET`` names in Secret Manager.
-
-    Raises:
-        SettingsError: neither variable is set.
-    """
-    if value := environment.get(name):
-        return EnvironmentSecret(value)
-    hint = f"projects/PROJECT/secrets/SECRET, or set {name} to the value itself on one machine"
-    return SecretManagerSecret(required(environment, f"{name}_SECRET", hint))
+def open_secret(source: SecretSource) -> Secret:
+    """The secret at ``source``; nothing is read before the first call."""
+    return EnvironmentSecret(source.value) if source.value else SecretManagerSecret(source.name)
 
 
 class EnvironmentSecret:
@@ -90,7 +79,7 @@ class SecretManagerSecret:
         self._kept: tuple[str, ...] = ()
         self._problem = "was not read yet"
         self._known_until = 0.0
-        self._read_at = -_REFRESH_SECONDS
+        self._read_at = -deadlines.SECRET_REFRESH_SECONDS
         self._reading = asyncio.Lock()
 
     async def values(self) -> tuple[str, ...]:
@@ -104,27 +93,27 @@ class SecretManagerSecret:
         return self._kept
 
     async def refresh(self) -> None:
-        if self._now() - self._read_at >= _REFRESH_SECONDS:
+        if self._now() - self._read_at >= deadlines.SECRET_REFRESH_SECONDS:
             self._known_until = 0.0
 
     async def _read(self) -> None:
-        kept_seconds = _KEPT_SECONDS
+        kept_seconds = deadlines.SECRET_KEPT_SECONDS
         try:
             self._kept = await asyncio.to_thread(self._enabled_versions)
             self._problem = "has no enabled version; add one with `gcloud secrets versions add`"
         except Exception as error:  # noqa: BLE001 - the client raises many kinds; each means the same here
             # The last known values beat none.
             self._problem = type(error).__name__
-            kept_seconds = _REFRESH_SECONDS
+            kept_seconds = deadlines.SECRET_REFRESH_SECONDS
         self._read_at = self._now()
-        self._known_until = self._read_at + (kept_seconds if self._kept else _REFRESH_SECONDS)
+        self._known_until = self._read_at + (kept_seconds if self._kept else deadlines.SECRET_REFRESH_SECONDS)
 
     def _enabled_versions(self) -> tuple[str, ...]:
         if self._client is None:
             self._client = self._new_client()
-        ends_at = time.monotonic() + _READ_SECONDS
-        request = {"parent": self._name, "filter": "state:ENABLED", "page_size": _VERSIONS}
-        listed = self._client.list_secret_versions(request=request, timeout=_READ_SECONDS)
+        ends_at = time.monotonic() + deadlines.SECRET_READ_SECONDS
+        request = {"parent": self._name, "filter": "state:ENABLED", "page_size": _MAX_VERSIONS}
+        listed = self._client.list_secret_versions(request=request, timeout=deadlines.SECRET_READ_SECONDS)
         return tuple(
             # Without the client's own retry, which goes on for a minute: longer than a push may take.
             self._client.access_secret_version(
@@ -132,7 +121,7 @@ class SecretManagerSecret:
             )
             .payload.data.decode()
             .strip()
-            for version in islice(listed, _VERSIONS)
+            for version in islice(listed, _MAX_VERSIONS)
         )
 
 

@@ -1,85 +1,182 @@
-"""What a function is told by its environment, read once when its instance starts.
+"""Everything a function is told by its environment, read once when its instance starts.
 
-Terraform sets these variables in the cloud, the local stack on one machine. What is missing or wrong is named, with
-what to do.
+Terraform sets these variables in the cloud, the local stack on one machine. Nothing else in ``shared`` reads the
+environment; Google's clients look for ``PUBSUB_EMULATOR_HOST`` and the like by themselves.
 """
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
-from .customerio.regions import Region, app_url, track_url
+from .topology import DEAD_LETTER_SUFFIX, RETRY_SUFFIX, topology
+
+Region = Literal["us", "eu"]
+
+# https://docs.customer.io/integrations/api/track and /app
+_TRACK_HOSTS: dict[Region, str] = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
+_APP_HOSTS: dict[Region, str] = {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}
+
+# Secrets by their name in topology.json, and the variable that holds each one's value on one machine. The variable with
+# ``_SECRET`` behind it holds the secret's resource name in the cloud.
+_SECRET_VARIABLES = {
+    "site-id": "CUSTOMERIO_SITE_ID",
+    "track-api-key": "CUSTOMERIO_TRACK_API_KEY",
+    "app-api-key": "CUSTOMERIO_APP_API_KEY",
+    "webhook-signing-key": "CUSTOMERIO_WEBHOOK_SIGNING_KEY",
+}
 
 
 class SettingsError(Exception):
-    """A variable is missing or wrong. The text names it and says what to set; never its value."""
+    """Variables are missing or wrong. Each line of the text names one and says what to set; never its value."""
 
 
 @dataclass(frozen=True, slots=True)
-class CustomerIOSettings:
-    """Where Customer.io is. The URLs follow from the region unless they are given."""
+class SecretSource:
+    """Where one secret is.
+
+    Args:
+        value: The secret's values, separated by commas, on one machine; otherwise empty.
+        name: ``projects/P/secrets/S`` in Secret Manager; empty where ``value`` is given.
+    """
+
+    value: str = field(default="", repr=False)
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerIOHosts:
+    """Where Customer.io is.
+
+    Args:
+        region: Region of the account.
+        track_url: Base URL of the Track API; follows from the region unless ``CUSTOMERIO_TRACK_URL`` is set.
+        app_url: Base URL of the App API; follows from the region unless ``CUSTOMERIO_APP_URL`` is set.
+    """
 
     region: Region
     track_url: str
     app_url: str
-    requests_per_second: float | None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "CustomerIOHosts":
+        """Read the region and the URLs alone, for tools that are no function.
+
+        Raises:
+            SettingsError: if the region is missing or wrong.
+        """
+        read = _Reader(environment)
+        hosts = read.customerio()
+        read.check()
+        return hosts
 
 
-@dataclass(frozen=True, slots=True)
-class JobSettings:
-    """What every function needs that takes jobs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one function is told. A field that the function does not need is empty or None.
 
+    Args:
+        function: Name of the function, as in ``topology.json``.
+        project: Google Cloud project.
+        dead_letter_topic: ``projects/P/topics/T-dead-letter``.
+        customerio: Where Customer.io is.
+        events_topic: ``projects/P/topics/T``, where the webhook publishes.
+        requests_per_second: This instance's share of the account's rate; None for no limit.
+        secrets: Where the function's secrets are, by their names in ``topology.json``.
+        ledger: ``firestore:DATABASE`` or ``sqlite:PATH``.
+        dataset: BigQuery dataset of the events.
+        bigquery_is_emulated: Whether ``BIGQUERY_EMULATOR_HOST`` is set, which takes no credentials.
+        webhook_max_age: Seconds that a signature's timestamp may differ from now; None for no check.
+    """
+
+    function: str
     project: str
     dead_letter_topic: str
+    customerio: CustomerIOHosts
+    events_topic: str = ""
+    requests_per_second: float | None = None
+    secrets: Mapping[str, SecretSource] = field(default_factory=dict)
+    ledger: str = ""
+    dataset: str = ""
+    bigquery_is_emulated: bool = False
+    webhook_max_age: float | None = None
+
+    @property
+    def retry_topic(self) -> str:
+        """``projects/P/topics/T-retry``, beside the dead-letter topic."""
+        return self.dead_letter_topic.removesuffix(DEAD_LETTER_SUFFIX) + RETRY_SUFFIX
+
+    @classmethod
+    def from_environment(cls, function: str, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read what ``topology.json`` says ``function`` needs.
+
+        Raises:
+            SettingsError: if variables are missing or wrong; it names all of them.
+            KeyError: if no such function is in ``topology.json``.
+        """
+        needs = topology().functions[function]
+        read = _Reader(environment)
+        calls_customerio = any(topic.rate for topic in topology().topics.values() if topic.function == function)
+        hosts = read.customerio() if calls_customerio else CustomerIOHosts("us", "", "")
+        settings = cls(
+            function=function,
+            project=read.text("GOOGLE_CLOUD_PROJECT", "the id of the Google Cloud project"),
+            dead_letter_topic=read.text("DEAD_LETTER_TOPIC", "projects/PROJECT/topics/TOPIC-dead-letter"),
+            events_topic=read.text("EVENTS_TOPIC", "projects/PROJECT/topics/TOPIC") if function == "webhook" else "",
+            customerio=hosts,
+            requests_per_second=read.number("CUSTOMERIO_REQUESTS_PER_SECOND"),
+            secrets={name: read.secret(_SECRET_VARIABLES[name]) for name in needs.secrets},
+            ledger=read.text("LEDGER", "firestore:DATABASE, or sqlite:PATH on one machine") if needs.ledger else "",
+            dataset=read.text("BIGQUERY_DATASET", "the dataset of the events table") if needs.warehouse else "",
+            bigquery_is_emulated=bool(environment.get("BIGQUERY_EMULATOR_HOST")),
+            webhook_max_age=read.number("CUSTOMERIO_WEBHOOK_MAX_AGE"),
+        )
+        read.check()
+        return settings
 
 
-def customerio_settings(environment: Mapping[str, str]) -> CustomerIOSettings:
-    """Read ``CUSTOMERIO_REGION``, ``…_TRACK_URL``, ``…_APP_URL`` and ``…_REQUESTS_PER_SECOND``.
+class _Reader:
+    """Reads variables and collects what is wrong, so that all of it is said at once."""
 
-    The last is this instance's share of the account's rate; without it the instance does not limit itself.
-    """
-    region = required(environment, "CUSTOMERIO_REGION", "us or eu, as in the workspace's settings").lower()
-    if region not in {"us", "eu"}:
-        msg = "CUSTOMERIO_REGION must be us or eu"
-        raise SettingsError(msg)
-    typed: Region = "eu" if region == "eu" else "us"
-    return CustomerIOSettings(
-        region=typed,
-        track_url=environment.get("CUSTOMERIO_TRACK_URL") or track_url(typed),
-        app_url=environment.get("CUSTOMERIO_APP_URL") or app_url(typed),
-        requests_per_second=_positive(environment, "CUSTOMERIO_REQUESTS_PER_SECOND"),
-    )
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.problems: list[str] = []
 
+    def check(self) -> None:
+        if self.problems:
+            raise SettingsError("\n".join(self.problems))
 
-def job_settings(environment: Mapping[str, str]) -> JobSettings:
-    """Read ``GOOGLE_CLOUD_PROJECT`` and ``DEAD_LETTER_TOPIC``."""
-    return JobSettings(
-        project=required(environment, "GOOGLE_CLOUD_PROJECT", "the project's id"),
-        dead_letter_topic=required(environment, "DEAD_LETTER_TOPIC", "projects/PROJECT/topics/TOPIC-dead-letter"),
-    )
+    def text(self, name: str, hint: str) -> str:
+        value = self._environment.get(name, "").strip()
+        if not value:
+            self.problems.append(f"{name} is not set: {hint}")
+        return value
 
+    def customerio(self) -> CustomerIOHosts:
+        value = self.text("CUSTOMERIO_REGION", "us or eu, as in the workspace's settings").lower()
+        if value not in {"us", "eu", ""}:
+            self.problems.append("CUSTOMERIO_REGION must be us or eu")
+        region: Region = "eu" if value == "eu" else "us"
+        return CustomerIOHosts(
+            region,
+            self._environment.get("CUSTOMERIO_TRACK_URL") or _TRACK_HOSTS[region],
+            self._environment.get("CUSTOMERIO_APP_URL") or _APP_HOSTS[region],
+        )
 
-def required(environment: Mapping[str, str], name: str, what: str) -> str:
-    """The variable's value.
+    def number(self, name: str) -> float | None:
+        text = self._environment.get(name)
+        if not text:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if not 0 < value < float("inf"):
+            self.problems.append(f"{name} must be a number above 0")
+        return value
 
-    Raises:
-        SettingsError: it is missing or empty.
-    """
-    value = environment.get(name, "").strip()
-    if not value:
-        msg = f"{name} is not set: {what}"
-        raise SettingsError(msg)
-    return value
-
-
-def _positive(environment: Mapping[str, str], name: str) -> float | None:
-    text = environment.get(name)
-    if not text:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        msg = f"{name} must be a number above 0"
-        raise SettingsError(msg)
-    return number
+    def secret(self, variable: str) -> SecretSource:
+        if value := self._environment.get(variable, "").strip():
+            return SecretSource(value=value)
+        hint = f"projects/PROJECT/secrets/SECRET, or set {variable} to the value itself on one machine"
+        return SecretSource(name=self.text(f"{variable}_SECRET", hint))

@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from . import deadlines
 from .outcome import Done, Failed, Outcome, Retry
 
 # A ULID, a UUID, or a hash in hex.
@@ -32,7 +33,6 @@ class JobLine(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str
     lane: str
     attempt: int | None
-    answer: int
     seconds: float
 
 
@@ -73,10 +73,10 @@ class Telemetry:
         self._last_refusal = 0.0
 
     def job(self, line: JobLine, headers: Mapping[str, str]) -> None:
-        """Write the line of one settled push; a hold is CRITICAL once per instance and reason: it pages once."""
+        """Write the line of one settled push; what needs an operator is CRITICAL, once per instance and reason."""
         outcome = line.outcome
         severity, word, reason, error_class, status, message = _described(outcome)
-        if isinstance(outcome, Retry) and outcome.hold and self._first(outcome.reason):
+        if isinstance(outcome, Retry) and outcome.needs_operator and self._first(outcome.reason):
             severity = "CRITICAL"
         elif isinstance(outcome, Done) and outcome.how == "applied":
             self._said.clear()  # Customer.io takes requests again
@@ -90,7 +90,7 @@ class Telemetry:
                 reason=reason,
                 class_=error_class,
                 status=status,
-                answer=line.answer,
+                answer=line.outcome.answer_status,
                 lane=line.lane,
                 attempt=line.attempt,
                 latency_ms=round(line.seconds * 1000, 1),
@@ -119,7 +119,7 @@ class Telemetry:
     def refused(self, status: int, message: str) -> None:
         """Write that a caller was turned away: one line a second at the most, whatever it sends."""
         now = time.monotonic()
-        if now - self._last_refusal >= 1.0 or self._last_refusal == 0.0:
+        if now - self._last_refusal >= deadlines.REFUSAL_LOG_SECONDS or self._last_refusal == 0.0:
             self._last_refusal = now
             self.event("WARNING", "refused", message, status=status)
 
@@ -181,7 +181,7 @@ def _described(outcome: Outcome) -> tuple[Severity, str, str, str, int | None, s
         case Retry():
             return (
                 "WARNING",
-                "retry_later",
+                "moved" if outcome.moved else "retry_later",
                 outcome.reason,
                 "",
                 outcome.upstream_status,

@@ -12,6 +12,8 @@ from typing import Literal
 import msgspec
 
 LaneName = Literal["main", "retry"]
+RETRY_SUFFIX = "-retry"
+DEAD_LETTER_SUFFIX = "-dead-letter"
 
 
 class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,11 +30,15 @@ class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Retry behaviour of one push subscription.
 
+    After ``attempts`` deliveries the function moves the job on itself, with its key and the reason. Pub/Sub's own limit
+    lies well above: its forwarding loses the message id, and is left for a function that never ran.
+
     Pub/Sub takes backoffs of 0 to 600 s, 5 to 100 attempts and ack deadlines of 10 to 600 s.
     """
 
     minimum_backoff_seconds: int
     maximum_backoff_seconds: int
+    attempts: int
     max_delivery_attempts: int
     ack_deadline_seconds: int
 
@@ -47,11 +53,11 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def retry_name(self) -> str:
-        return f"{self.name}-retry"
+        return f"{self.name}{RETRY_SUFFIX}"
 
     @property
     def dead_letter_name(self) -> str:
-        return f"{self.name}-dead-letter"
+        return f"{self.name}{DEAD_LETTER_SUFFIX}"
 
 
 class DeadLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,14 +1,13 @@
 """Broadcasts: jobs of the broadcast topic, triggered through Customer.io's App API."""
 
-import os
-
 import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.handlers.broadcast import endpoint
+from shared.settings import Settings
 
-answer = endpoint(os.environ)
+answer = endpoint(Settings.from_environment("broadcast"))
 
 
 @functions_framework.aio.http

@@ -7,20 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.pubsub.attributes import RENAMED, TAKEN
-from shared.pubsub.message import FIRST_PUBLISH_TIME, FORWARDED_FROM, read_push
+from shared.attributes import DeadLetterAttributes, republished
+from shared.pubsub.message import read_push
 
 if TYPE_CHECKING:
     from google.pubsub_v1.types import PubsubMessage
 
-_FORWARDING = "CloudPubSubDeadLetter"
-_ORDERING_KEY = f"{RENAMED}ordering_key"
-# What a function adds when it gives a job up (shared.pubsub.dead_letters), beside job_id.
-_ALWAYS_SAID = frozenset({"job_id", "class", "function", FIRST_PUBLISH_TIME})
 _DETAILS = ("status", "field", "message", "function", "lane", "attempt")
-_SAID = frozenset({"reason", "class", FIRST_PUBLISH_TIME, _ORDERING_KEY, *_DETAILS})
-# The job's own attributes that have the name of one of those, or of an argument of Google's publisher.
-_RENAMED_NAMES = frozenset(f"{RENAMED}{name}" for name in (_SAID | TAKEN) - {"ordering_key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,47 +48,24 @@ class DeadLetter:
 
 
 def read_dead_letter(kind: str, message: "PubsubMessage") -> DeadLetter:
-    """Tell the job's own attributes from those that say why it is here.
-
-    Three kinds of messages wait in a dead-letter topic: those that a function published, with its reason; those that
-    Pub/Sub forwarded, without one; and whatever anybody else put there. Only of the first are attributes taken off,
-    because a job may have a ``reason`` of its own.
-    """
+    """Tell the job's own attributes from those that say why it is here."""
     attributes = dict(message.attributes)
-    # The key that the functions give it, by their own code.
-    delivery = read_push(_as_push(message, attributes))
-    if FORWARDED_FROM in attributes:
-        said = {
-            "reason": "forwarded",
-            "class": "attempts_spent",
-            "message": "Pub/Sub gave up: the function did not answer, or answered with an error",
-            "attempt": attributes.get(f"{_FORWARDING}SourceDeliveryCount", ""),
-        }
-        own = attributes
-    elif attributes.keys() >= _ALWAYS_SAID:
-        said = {name: attributes[name] for name in _SAID & attributes.keys()}
-        own = {_restored(name): value for name, value in attributes.items() if name not in _SAID}
-    else:
-        said, own = {}, attributes
+    # The key and the time that the functions give it, by their own code.
+    pushed = read_push(_as_push(message, attributes))
+    told, own = DeadLetterAttributes.decode(attributes)
     return DeadLetter(
         kind=kind,
         message_id=message.message_id,
-        job_id=delivery.key,
+        job_id=pushed.key,
         data=message.data,
-        # Names that begin with goog are Pub/Sub's own and cannot be published.
-        attributes={name: value for name, value in own.items() if not name.startswith((_FORWARDING, "goog"))}
-        | {"job_id": delivery.key},
-        ordering_key=said.get(_ORDERING_KEY, message.ordering_key),
-        first_published_at=_instant(said.get(FIRST_PUBLISH_TIME, "")) or delivery.first_published_at,
+        attributes=republished(own, pushed.origin),
+        ordering_key=told.ordering_key or message.ordering_key,
+        first_published_at=pushed.first_published_at,
         arrived_at=_utc(message.publish_time),
-        reason=said.get("reason", ""),
-        error_class=said.get("class", ""),
-        details={name: said[name] for name in _DETAILS if said.get(name)},
+        reason=told.reason,
+        error_class=told.error_class,
+        details={name: value for name in _DETAILS if (value := getattr(told, name))},
     )
-
-
-def _restored(name: str) -> str:
-    return name.removeprefix(RENAMED) if name in _RENAMED_NAMES else name
 
 
 def _as_push(message: "PubsubMessage", attributes: dict[str, str]) -> bytes:
@@ -113,11 +83,3 @@ def _as_push(message: "PubsubMessage", attributes: dict[str, str]) -> bytes:
 
 def _utc(instant: datetime) -> datetime:
     return datetime.fromtimestamp(instant.timestamp(), UTC)
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

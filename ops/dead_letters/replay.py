@@ -11,7 +11,6 @@ from operator import attrgetter
 
 from ops.dead_letters.letter import DeadLetter
 from ops.sending import REQUEST_MESSAGES, Outgoing, Sender, steps
-from shared.pubsub.message import FIRST_PUBLISH_TIME
 
 _STEP_SECONDS = 0.1
 
@@ -35,7 +34,7 @@ class Changes:
 
         By that time an event keeps its place and its id, and a job that nobody named keeps its key.
         """
-        attributes = {**letter.attributes, FIRST_PUBLISH_TIME: letter.first_published_at.isoformat()}
+        attributes = dict(letter.attributes)
         if self.guarantee is not None and letter.error_class == "unknown_outcome":
             attributes["delivery_guarantee"] = self.guarantee
         if self.expires_at is not None:

@@ -7,7 +7,7 @@ import httpx
 from ops.doctor.finding import Finding, failed, ok, skipped
 from ops.doctor.keys import Keys
 from ops.target import Target
-from shared.settings import CustomerIOSettings, SettingsError, customerio_settings
+from shared.settings import CustomerIOHosts, SettingsError
 
 _CALL_SECONDS = 10.0
 _TRACK = "Track API credentials"
@@ -21,7 +21,7 @@ def check_customerio(target: Target, keys: Keys) -> Iterator[Finding]:
     region answers it: https://docs.customer.io/integrations/api/track/#operation/getRegion
     """
     try:
-        settings = customerio_settings(target.environment)
+        settings = CustomerIOHosts.from_environment(target.environment)
     except SettingsError as error:
         yield failed("region", f"{error}; or give --region")
         return
@@ -35,7 +35,7 @@ def check_customerio(target: Target, keys: Keys) -> Iterator[Finding]:
         yield skipped(_APP, "CUSTOMERIO_APP_API_KEY is not known here")
 
 
-def _track(settings: CustomerIOSettings, site_id: str, api_key: str) -> Iterator[Finding]:
+def _track(settings: CustomerIOHosts, site_id: str, api_key: str) -> Iterator[Finding]:
     url = f"{settings.track_url}/api/v1/accounts/region"
     response = _get(url, httpx.BasicAuth(site_id, api_key))
     if isinstance(response, str):
@@ -53,7 +53,7 @@ def _track(settings: CustomerIOSettings, site_id: str, api_key: str) -> Iterator
         yield _region(settings, response)
 
 
-def _region(settings: CustomerIOSettings, response: httpx.Response) -> Finding:
+def _region(settings: CustomerIOHosts, response: httpx.Response) -> Finding:
     try:
         found = str(response.json()["region"])
     except (ValueError, KeyError, TypeError):
@@ -76,7 +76,7 @@ class _Bearer(httpx.Auth):
         yield request
 
 
-def _app(settings: CustomerIOSettings, key: str) -> Finding:
+def _app(settings: CustomerIOHosts, key: str) -> Finding:
     url = f"{settings.app_url}/v1/info/ip_addresses"
     response = _get(url, _Bearer(key))
     if isinstance(response, str):

@@ -1,13 +1,11 @@
 """archive: events of the events topic, one row each in BigQuery."""
 
-from collections.abc import Mapping
-from datetime import datetime
-
+from ..attributes import decode_received_at
 from ..events import NotAnEventError, event_row, read_event, row_id
 from ..outcome import Done, Failed, Outcome, Retry
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
-from ..settings import job_settings, required
+from ..settings import Settings
 from ..warehouse import BigQueryWarehouse, RowRejectedError, Warehouse, WarehouseUnavailableError
 from .wiring import push_endpoint
 
@@ -20,14 +18,15 @@ class Archive:
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
 
-    async def __call__(self, delivery: PushMessage) -> Outcome:
+    async def __call__(self, message: PushMessage) -> Outcome:
         try:
-            event = read_event(delivery.data)
+            event = read_event(message.data)
         except NotAnEventError as error:
             return Failed(error_class="not_an_event", reason="not_an_event", message=str(error))
-        row = event_row(event, delivery.data, _received_at(delivery))
+        # An event that somebody else published came in when it was published.
+        received_at = decode_received_at(message.attributes) or message.first_published_at
         try:
-            await self._warehouse.insert(row, row_id(delivery.data))
+            await self._warehouse.insert(event_row(event, message.data, received_at), row_id(message.data))
         except RowRejectedError as error:
             return Failed(
                 error_class="row_rejected",
@@ -38,22 +37,15 @@ class Archive:
             )
         except WarehouseUnavailableError as error:
             return Retry(
-                status=503, reason=error.reason, upstream_status=error.status, hold=error.hold, subject=event.person
+                status=503,
+                reason=error.reason,
+                upstream_status=error.status,
+                needs_operator=error.hold,
+                subject=event.person,
             )
         return Done(subject=event.person)
 
 
-def endpoint(environment: Mapping[str, str]) -> PushEndpoint:
-    """The function as its environment describes it; a missing variable raises ``SettingsError``."""
-    project = job_settings(environment).project
-    dataset = required(environment, "BIGQUERY_DATASET", "the dataset that holds the table of events")
-    return push_endpoint("events", Archive(BigQueryWarehouse(f"{project}.{dataset}.{TABLE}")), environment)
-
-
-def _received_at(delivery: PushMessage) -> datetime:
-    """When the webhook came in; of an event that somebody else published, when that was."""
-    try:
-        received_at = datetime.fromisoformat(delivery.attributes.get("received_at", ""))
-    except ValueError:
-        return delivery.first_published_at
-    return received_at if received_at.tzinfo else delivery.first_published_at
+def endpoint(settings: Settings) -> PushEndpoint:
+    """The function as its settings describe it."""
+    return push_endpoint(Archive(BigQueryWarehouse(f"{settings.project}.{settings.dataset}.{TABLE}")), settings)

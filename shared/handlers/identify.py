@@ -1,15 +1,14 @@
 """identify: everything about people and objects, one Track operation per job."""
 
-from collections.abc import Mapping
-
+from ..attributes import JobAttributes
 from ..customerio.track import TrackAPI
-from ..jobs import InvalidJob, parse_identify
+from ..jobs import parse_identify
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
-from .applying import apply, track_api
-from .outcomes import invalid
-from .wiring import push_endpoint
+from ..settings import Settings
+from .operations import apply
+from .wiring import push_endpoint, track_api
 
 
 class Identify:
@@ -18,14 +17,12 @@ class Identify:
     def __init__(self, track: TrackAPI) -> None:
         self._track = track
 
-    async def __call__(self, delivery: PushMessage) -> Outcome:
-        try:
-            operation = parse_identify(delivery.data)
-        except InvalidJob as error:
-            return invalid(error)
-        return await apply(self._track, operation, delivery.data)
+    async def __call__(self, message: PushMessage) -> Outcome:
+        attributes = JobAttributes.decode(message.attributes)
+        operation = parse_identify(message.data)
+        return await apply(self._track, operation, message, attributes)
 
 
-def endpoint(environment: Mapping[str, str]) -> PushEndpoint:
-    """The function as its environment describes it; a missing variable raises ``SettingsError``."""
-    return push_endpoint("identify", Identify(track_api(environment)), environment)
+def endpoint(settings: Settings) -> PushEndpoint:
+    """The function as its settings describe it."""
+    return push_endpoint(Identify(track_api(settings)), settings)

@@ -1,25 +1,24 @@
-"""What an error means for a job: the one table that joins Customer.io's errors to Pub/Sub's outcomes."""
+"""What an error means for a job: the one table that joins Customer.io's errors to outcomes."""
 
 import re
 
 from ..customerio.errors import ConfigurationError, CustomerIOError, RateLimitedError, RejectedError
-from ..jobs import InvalidJob
+from ..ledger import LedgerError
 from ..outcome import Failed, Outcome, Retry
-from .redaction import redacted, without_addresses
+from ..redaction import redacted
 
-# What a reason is: a word of ours or of Customer.io's, by which logs are counted.
+# A reason is a word of ours or of Customer.io's, by which logs are counted.
 _CODE = re.compile(r"[a-z_]{1,40}")
 
 
-def invalid(error: InvalidJob) -> Failed:
-    """A body that our checks refused."""
-    return Failed(
-        error_class="invalid_job", reason="invalid", field=without_addresses(error.field), message=error.problem
-    )
-
-
 def outcome_of(error: CustomerIOError, *, subject: str, data: bytes) -> Outcome:
-    """Failed for what can never succeed, later for the rest; what Customer.io said is freed of the job's own values."""
+    """Failed for what can never succeed, Retry for the rest. Customer.io's words are freed of the job's own values.
+
+    Args:
+        error: The error.
+        subject: Key of the job's subject.
+        data: The job's data, whose values are redacted.
+    """
     match error:
         case RejectedError():
             return Failed(
@@ -30,16 +29,17 @@ def outcome_of(error: CustomerIOError, *, subject: str, data: bytes) -> Outcome:
                 message=redacted(error.message, data),
                 subject=subject,
             )
-        case RateLimitedError():
-            return Retry(
-                status=429, reason=error.reason, upstream_status=error.status, message=error.message, subject=subject
-            )
         case _:
             return Retry(
-                status=503,
+                status=429 if isinstance(error, RateLimitedError) else 503,
                 reason=error.reason,
                 upstream_status=error.status,
                 message=error.message,
-                hold=isinstance(error, ConfigurationError),
+                needs_operator=isinstance(error, ConfigurationError),
                 subject=subject,
             )
+
+
+def ledger_unavailable(error: LedgerError, subject: str) -> Retry:
+    """The ledger did not answer, so nothing was done."""
+    return Retry(status=503, reason="ledger_unavailable", message=str(error), subject=subject)

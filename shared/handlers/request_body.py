@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from .. import deadlines
+
 _LENGTH_DIGITS = 18  # of a Content-Length that is worth reading as a number
-_LINGER_SECONDS = 1.0
 _LINGER_BYTES = 4 * 1024 * 1024
 
 
@@ -44,7 +45,7 @@ class TooLarge(Response):
         del scope
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
-            async with asyncio.timeout(_LINGER_SECONDS):
+            async with asyncio.timeout(deadlines.REFUSED_BODY_SECONDS):
                 await _throw_away(receive)
         except TimeoutError:
             pass

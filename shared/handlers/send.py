@@ -1,38 +1,36 @@
 """send: transactional messages, one App API call per job, once."""
 
-from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
+from .. import deadlines
+from ..attributes import JobAttributes
 from ..customerio.app import AppAPI
-from ..jobs import InvalidJob, parse_send
-from ..ledger import open_ledger
+from ..jobs import parse_send
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
-from ..settings import required
-from .idempotency import LEDGER_HINT, Once, app_api
-from .outcomes import invalid
-from .wiring import push_endpoint
+from ..settings import Settings
+from .idempotency import Idempotency
+from .wiring import app_api, idempotency, push_endpoint
 
 
 class Send:
     """Settles send jobs."""
 
-    def __init__(self, app: AppAPI, once: Once) -> None:
+    def __init__(self, app: AppAPI, idempotency: Idempotency) -> None:
         self._app = app
-        self._once = once
+        self._idempotency = idempotency
 
-    async def __call__(self, delivery: PushMessage) -> Outcome:
-        try:
-            request = parse_send(delivery.data, delivery.attributes.get("channel", "email"))
-        except InvalidJob as error:
-            return invalid(error)
-        body = msgspec.json.encode(request.body)
-        return await self._once(delivery, request.subject, lambda: self._app.send(request.channel, body))
+    async def __call__(self, message: PushMessage) -> Outcome:
+        attributes = JobAttributes.decode(message.attributes)
+        request = parse_send(message.data, attributes.channel)
+        call = partial(self._app.send, request.channel, msgspec.json.encode(request.body))
+        return await self._idempotency.run(call, message, attributes, subject=request.subject)
 
 
-def endpoint(environment: Mapping[str, str]) -> PushEndpoint:
-    """The function as its environment describes it; a missing variable raises ``SettingsError``."""
-    ledger = open_ledger(required(environment, "LEDGER", LEDGER_HINT))
-    return push_endpoint("send", Send(app_api(environment), Once(ledger, "send")), environment, expiry=False)
+def endpoint(settings: Settings) -> PushEndpoint:
+    """The function as its settings describe it."""
+    app = app_api(settings, longest_wait=deadlines.SEND_RATE_WAIT_SECONDS)
+    return push_endpoint(Send(app, idempotency(settings)), settings)

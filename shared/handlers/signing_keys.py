@@ -8,11 +8,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from .. import deadlines
 from ..secrets import Secret, SecretUnavailableError
-
-# A key that was withdrawn is refused after this long; a new one is accepted at once, by ``newest``.
-_KEPT_SECONDS = 60.0
-_BETWEEN_READS_SECONDS = 5.0
 
 
 class SigningKeys:
@@ -38,7 +35,7 @@ class SigningKeys:
         """
         if not self._keys:
             return await self.newest()
-        if self._now() - self._read_at >= _KEPT_SECONDS:
+        if self._now() - self._read_at >= deadlines.SIGNING_KEY_KEPT_SECONDS:
             self._read_soon()
         return self._keys
 
@@ -48,7 +45,7 @@ class SigningKeys:
         Raises:
             SecretUnavailableError: none were ever read.
         """
-        if self._now() - self._read_at >= _BETWEEN_READS_SECONDS:
+        if self._now() - self._read_at >= deadlines.SIGNING_KEY_REFRESH_SECONDS:
             self._read_soon()
         if self._reading is not None:
             await asyncio.shield(self._reading)

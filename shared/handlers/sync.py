@@ -5,22 +5,21 @@ unsuppressed whom this function suppressed: somebody suppressed for another reas
 """
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from ..attributes import JobAttributes
 from ..customerio.track import TrackAPI
-from ..jobs import InvalidJob, TrackOperation, UserDeleted, UserRecord, parse_sync
+from ..jobs import TrackOperation, UserDeleted, UserRecord, parse_sync
 from ..ledger import LedgerError, ProfileStates, open_ledger
-from ..outcome import Done, Outcome, Retry
+from ..outcome import Done, Outcome
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
-from ..settings import required
-from .applying import apply, track_api
-from .idempotency import LEDGER_HINT
-from .outcomes import invalid
-from .wiring import push_endpoint
+from ..settings import Settings
+from .operations import apply
+from .outcomes import ledger_unavailable
+from .wiring import push_endpoint, track_api
 
 _SUPPRESSED = "suppressed"
 _DELETED = "deleted"
@@ -33,24 +32,22 @@ class Sync:
         self._track = track
         self._states = states
 
-    async def __call__(self, delivery: PushMessage) -> Outcome:
+    async def __call__(self, message: PushMessage) -> Outcome:
+        attributes = JobAttributes.decode(message.attributes)
+        user = parse_sync(message.data)
         try:
-            user = parse_sync(delivery.data)
-        except InvalidJob as error:
-            return invalid(error)
-        try:
-            return await self._bring(user, delivery.data)
+            return await self._bring(user, message, attributes)
         except LedgerError as error:
-            return Retry(status=503, reason="ledger_unavailable", message=str(error), subject=user.subject)
+            return ledger_unavailable(error, user.subject)
 
-    async def _bring(self, user: UserRecord | UserDeleted, data: bytes) -> Outcome:
+    async def _bring(self, user: UserRecord | UserDeleted, message: PushMessage, attributes: JobAttributes) -> Outcome:
         """Apply what leads from the last known state to the wanted one; each step can be repeated."""
         known, wanted = await self._states.state(user.subject), _wanted(user)
         if known in {wanted, _DELETED}:
             # Who asked to be forgotten stays so: a late record must not bring anybody back.
             return Done(how="unchanged", subject=user.subject)
         for operation in _steps(user, known):
-            outcome = await apply(self._track, operation, data)
+            outcome = await apply(self._track, operation, message, attributes)
             if not isinstance(outcome, Done):
                 return outcome
         await self._states.remember(user.subject, wanted)
@@ -82,7 +79,6 @@ def _operation(user: UserRecord | UserDeleted, action: str, **fields: Any) -> Tr
     return TrackOperation(user.subject, body, action, ordered=True)
 
 
-def endpoint(environment: Mapping[str, str]) -> PushEndpoint:
-    """The function as its environment describes it; a missing variable raises ``SettingsError``."""
-    states = open_ledger(required(environment, "LEDGER", LEDGER_HINT))
-    return push_endpoint("sync", Sync(track_api(environment), states), environment)
+def endpoint(settings: Settings) -> PushEndpoint:
+    """The function as its settings describe it."""
+    return push_endpoint(Sync(track_api(settings), open_ledger(settings.ledger)), settings)

@@ -1,15 +1,14 @@
 """track: events, pages, screens and delivery metrics, one Track operation per job."""
 
-from collections.abc import Mapping
-
+from ..attributes import JobAttributes
 from ..customerio.track import TrackAPI
-from ..jobs import InvalidJob, job_ulid, parse_track
+from ..jobs import job_ulid, parse_track
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
-from .applying import apply, track_api
-from .outcomes import invalid
-from .wiring import push_endpoint
+from ..settings import Settings
+from .operations import apply
+from .wiring import push_endpoint, track_api
 
 
 class Track:
@@ -22,17 +21,15 @@ class Track:
     def __init__(self, track: TrackAPI) -> None:
         self._track = track
 
-    async def __call__(self, delivery: PushMessage) -> Outcome:
-        published_ms = round(delivery.first_published_at.timestamp() * 1000)
+    async def __call__(self, message: PushMessage) -> Outcome:
+        attributes = JobAttributes.decode(message.attributes)
+        published_ms = int(message.first_published_at.timestamp() * 1000)
         # Published twice under one job_id, it is one event: then the id may not depend on when it was published.
-        event_id = job_ulid(delivery.key, None if delivery.has_own_key else published_ms)
-        try:
-            operation = parse_track(delivery.data, event_id=event_id, occurred_at=published_ms // 1000)
-        except InvalidJob as error:
-            return invalid(error)
-        return await apply(self._track, operation, delivery.data)
+        event_id = job_ulid(message.key, None if message.is_named else published_ms)
+        operation = parse_track(message.data, event_id=event_id, occurred_at=published_ms // 1000)
+        return await apply(self._track, operation, message, attributes)
 
 
-def endpoint(environment: Mapping[str, str]) -> PushEndpoint:
-    """The function as its environment describes it; a missing variable raises ``SettingsError``."""
-    return push_endpoint("track", Track(track_api(environment)), environment)
+def endpoint(settings: Settings) -> PushEndpoint:
+    """The function as its settings describe it."""
+    return push_endpoint(Track(track_api(settings)), settings)

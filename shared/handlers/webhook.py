@@ -25,22 +25,21 @@ import google.cloud.secretmanager  # noqa: F401
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from .. import deadlines
+from ..attributes import encode_received_at
 from ..customerio.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, verify, well_formed
 from ..events import Event, NotAnEventError, event_attributes, read_event
 from ..outcome import Failed
-from ..pubsub.dead_letters import DeadLetters, DeadLetterTopic
 from ..pubsub.message import PushMessage
-from ..pubsub.topic import PublishError, Topic
-from ..secrets import SecretUnavailableError, secret
-from ..settings import SettingsError, job_settings, required
+from ..pubsub.topic import DeadLetters, DeadLetterTopic, PublishError, TopicPublisher
+from ..secrets import SecretUnavailableError, open_secret
+from ..settings import Settings
 from ..telemetry import Telemetry
 from .request_body import TooLarge, read_body
 from .signing_keys import SigningKeys
+from .wiring import telemetry
 
-MAXIMUM_BODY_BYTES = 1024 * 1024
-_PUBLISH_SECONDS = 3.0
-# Of Customer.io's 4 s; the rest is for the network.
-_ANSWER_SECONDS = 3.5
+MAX_BODY_BYTES = 1024 * 1024
 _LOGGABLE = re.compile(r"[a-z_]{1,40}")
 
 
@@ -48,15 +47,21 @@ class WebhookEndpoint:
     """Takes webhooks. What a caller without a key can cause is bounded: 1 MiB, 3.5 s, one log line a second.
 
     Args:
-        keys: the signing keys.
-        events: the topic that verified events go to.
-        quarantine: where a verified body goes that is no event.
-        telemetry: gets one line per verified webhook, and one a second for all others.
-        max_age: seconds that the signature's timestamp may be off; None, not checked.
+        keys: The signing keys.
+        events: Topic of the verified events.
+        quarantine: Where a verified body goes that is not an event.
+        telemetry: Gets one line per verified webhook, and one a second for all others.
+        max_age: Seconds that the signature's timestamp may differ from now; None for no check.
     """
 
     def __init__(
-        self, keys: SigningKeys, events: Topic, quarantine: DeadLetters, telemetry: Telemetry, *, max_age: float | None
+        self,
+        keys: SigningKeys,
+        events: TopicPublisher,
+        quarantine: DeadLetters,
+        telemetry: Telemetry,
+        *,
+        max_age: float | None,
     ) -> None:
         self._keys = keys
         self._events = events
@@ -67,7 +72,7 @@ class WebhookEndpoint:
     async def __call__(self, request: Request) -> Response:
         """Answer one request, within 3.5 s."""
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(deadlines.WEBHOOK_ANSWER_SECONDS):
                 return await self._receive(request)
         except TimeoutError:
             return self._refuse(503, "not done in time")
@@ -80,11 +85,11 @@ class WebhookEndpoint:
             return Response(status_code=503)
 
     async def _receive(self, request: Request) -> Response:
-        body = await read_body(request, MAXIMUM_BODY_BYTES)
+        body = await read_body(request, MAX_BODY_BYTES)
         if request.method != "POST":
             return self._refuse(405, "not POST", {"Allow": "POST"})
         if body is None:
-            self._telemetry.refused(413, f"the body is longer than {MAXIMUM_BODY_BYTES} bytes")
+            self._telemetry.refused(413, f"the body is longer than {MAX_BODY_BYTES} bytes")
             return TooLarge()
         if not await self._is_signed(request.headers, body):
             return self._refuse(401, "the signature does not verify")
@@ -107,7 +112,7 @@ class WebhookEndpoint:
         return newest != known and verify(newest, timestamp, signature, body, max_age=self._max_age)
 
     async def _publish(self, event: Event, body: bytes, received_at: datetime) -> Response:
-        attributes = event_attributes(event) | {"received_at": received_at.isoformat()}
+        attributes = event_attributes(event) | encode_received_at(received_at)
         try:
             await self._events.publish(body, attributes)
         except PublishError as error:
@@ -119,18 +124,16 @@ class WebhookEndpoint:
         return Response(status_code=200)
 
     async def _set_aside(self, body: bytes, received_at: datetime, problem: str) -> Response:
-        delivery = PushMessage(
+        message = PushMessage(
             key=hashlib.sha256(body).hexdigest(),
+            is_named=False,
             data=body,
-            attributes={"received_at": received_at.isoformat()},
+            attributes=encode_received_at(received_at),
             first_published_at=received_at,
-            lane="main",
-            attempt=None,
-            ordering_key="",
         )
         failure = Failed(error_class="not_an_event", reason="not_an_event", message=problem)
         try:
-            await self._quarantine.put(delivery, failure)
+            await self._quarantine.put(message, failure)
         except PublishError as error:
             self._telemetry.event("ERROR", "retry_later", str(error), status=503, reason="dead_letter_topic")
             return Response(status_code=503)
@@ -142,28 +145,13 @@ class WebhookEndpoint:
         return Response(status_code=status, headers=headers)
 
 
-def endpoint(environment: Mapping[str, str]) -> WebhookEndpoint:
-    """The function as its environment describes it.
-
-    Reads ``GOOGLE_CLOUD_PROJECT``, ``EVENTS_TOPIC``, ``DEAD_LETTER_TOPIC``, ``CUSTOMERIO_WEBHOOK_SIGNING_KEY`` (or
-    ``…_SECRET``) and ``CUSTOMERIO_WEBHOOK_MAX_AGE``, seconds, optional.
-
-    Raises:
-        SettingsError: a variable is missing or wrong.
-    """
-    settings = job_settings(environment)
+def endpoint(settings: Settings) -> WebhookEndpoint:
+    """The function as its settings describe it."""
+    quarantine = TopicPublisher(settings.dead_letter_topic, timeout=deadlines.WEBHOOK_PUBLISH_SECONDS)
     return WebhookEndpoint(
-        SigningKeys(secret(environment, "CUSTOMERIO_WEBHOOK_SIGNING_KEY")),
-        Topic(required(environment, "EVENTS_TOPIC", "projects/PROJECT/topics/TOPIC"), timeout=_PUBLISH_SECONDS),
-        DeadLetterTopic(Topic(settings.dead_letter_topic, timeout=_PUBLISH_SECONDS), "webhook"),
-        Telemetry("webhook", "", settings.project),
-        max_age=_max_age(environment),
+        SigningKeys(open_secret(settings.secrets["webhook-signing-key"])),
+        TopicPublisher(settings.events_topic, timeout=deadlines.WEBHOOK_PUBLISH_SECONDS),
+        DeadLetterTopic(quarantine, settings.function),
+        telemetry(settings),
+        max_age=settings.webhook_max_age,
     )
-
-
-def _max_age(environment: Mapping[str, str]) -> float | None:
-    text = environment.get("CUSTOMERIO_WEBHOOK_MAX_AGE", "")
-    if text and not re.fullmatch(r"[1-9][0-9]{0,9}", text):
-        msg = "CUSTOMERIO_WEBHOOK_MAX_AGE must be a whole number of seconds above 0"
-        raise SettingsError(msg)
-    return float(text) if text else None

@@ -1,31 +1,59 @@
-"""Wiring a handler to the pushes of its kind: topology, dead-letter topic and telemetry, all from the environment."""
+"""Wires a handler to what is around it, from one ``Settings``: topics, telemetry, Customer.io, ledger, warehouse."""
 
 import gc
-from collections.abc import Mapping
 
-from ..pubsub.dead_letters import DeadLetterTopic
+from .. import deadlines
+from ..customerio.app import AppAPI
+from ..customerio.http import BasicCredentials, BearerCredentials, Connection
+from ..customerio.track import TrackAPI
+from ..ledger import open_ledger
 from ..pubsub.push import Handle, PushEndpoint
-from ..pubsub.topic import Topic
-from ..settings import job_settings
+from ..pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
+from ..secrets import open_secret
+from ..settings import Settings
 from ..telemetry import Telemetry
 from ..topology import topology
+from .idempotency import Idempotency
 
-_DEAD_LETTER_SECONDS = 10.0
 
-
-def push_endpoint(
-    kind_name: str, handle: Handle, environment: Mapping[str, str], *, expiry: bool = True
-) -> PushEndpoint:
-    """The endpoint of the function that takes ``kind_name``; ``expiry`` as in ``PushEndpoint``.
-
-    Raises:
-        SettingsError: a variable is missing.
-    """
-    settings = job_settings(environment)
+def push_endpoint(handle: Handle, settings: Settings) -> PushEndpoint:
+    """The endpoint of a function that is pushed messages."""
     _spare_the_collector()
-    kind = topology().topics[kind_name]
-    dead_letters = DeadLetterTopic(Topic(settings.dead_letter_topic, timeout=_DEAD_LETTER_SECONDS), kind.function)
-    return PushEndpoint(handle, dead_letters, Telemetry(kind.function, kind_name, settings.project), expiry=expiry)
+    topic = next(topic for topic in topology().topics.values() if topic.function == settings.function)
+    dead_letters = TopicPublisher(settings.dead_letter_topic, timeout=deadlines.PUBLISH_SECONDS)
+    retry_lane = TopicPublisher(settings.retry_topic, timeout=deadlines.PUBLISH_SECONDS)
+    return PushEndpoint(
+        handle,
+        DeadLetterTopic(dead_letters, settings.function),
+        telemetry(settings),
+        retry_lane=None if topic.ordered else RetryTopic(retry_lane),
+    )
+
+
+def telemetry(settings: Settings) -> Telemetry:
+    """The function's log. Its lines carry the kind of message that the function takes, if any is pushed to it."""
+    kinds = (kind for kind, topic in topology().topics.items() if topic.function == settings.function)
+    return Telemetry(settings.function, next(kinds, ""), settings.project)
+
+
+def track_api(settings: Settings) -> TrackAPI:
+    """The Track API with the workspace's credentials."""
+    site_id, api_key = (open_secret(settings.secrets[name]) for name in ("site-id", "track-api-key"))
+    credentials = BasicCredentials(site_id, api_key)
+    connection = Connection(settings.customerio.track_url, credentials, timeout=deadlines.TRACK_REQUEST_SECONDS)
+    return TrackAPI(connection, requests_per_second=settings.requests_per_second)
+
+
+def app_api(settings: Settings, *, longest_wait: float) -> AppAPI:
+    """The App API with the workspace's key."""
+    credentials = BearerCredentials(open_secret(settings.secrets["app-api-key"]))
+    connection = Connection(settings.customerio.app_url, credentials, timeout=deadlines.APP_REQUEST_SECONDS)
+    return AppAPI(connection, requests_per_second=settings.requests_per_second, longest_wait=longest_wait)
+
+
+def idempotency(settings: Settings) -> Idempotency:
+    """The function's ledger; keys of different functions are apart."""
+    return Idempotency(open_ledger(settings.ledger), settings.function)
 
 
 def _spare_the_collector() -> None:

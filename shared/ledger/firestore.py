@@ -23,6 +23,7 @@ from google.api_core.retry import AsyncRetry, if_exception_type
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore import AsyncClient
 
+from .. import deadlines
 from .protocol import (
     RETENTION,
     AlreadyDone,
@@ -37,11 +38,14 @@ from .protocol import (
     hashed,
 )
 
-# Of a method of the ledger, however many requests it takes.
-_CALL_SECONDS = 5.0
 # The client's own policy goes on for a minute, and each of its attempts for as long as the timeout.
-_RETRY = AsyncRetry(if_exception_type(Aborted, ServiceUnavailable), initial=0.1, maximum=1.0, timeout=3.0)
-_LIMITS: dict[str, Any] = {"retry": _RETRY, "timeout": _CALL_SECONDS}
+_RETRY = AsyncRetry(
+    if_exception_type(Aborted, ServiceUnavailable),
+    initial=deadlines.LEDGER_RETRY_MIN_SECONDS,
+    maximum=deadlines.LEDGER_RETRY_MAX_SECONDS,
+    timeout=deadlines.LEDGER_RETRY_SECONDS,
+)
+_LIMITS: dict[str, Any] = {"retry": _RETRY, "timeout": deadlines.LEDGER_CALL_SECONDS}
 # Absent, where it was read, or changed since.
 _OTHERWISE = (AlreadyExists, FailedPrecondition, NotFound)
 
@@ -160,7 +164,7 @@ def _record(found: Any) -> Record | None:
 async def _bounded() -> AsyncIterator[None]:
     """No longer than a call may take, and no error but the ledger's own."""
     try:
-        async with asyncio.timeout(_CALL_SECONDS):
+        async with asyncio.timeout(deadlines.LEDGER_CALL_SECONDS):
             yield
     except (GoogleAPIError, GoogleAuthError, OSError) as error:  # OSError: a timeout, or no project to be found
         cause = error.cause if isinstance(error, RetryError) and error.cause else error

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-# Counted from the last claim. Longer than a job can be away between two attempts: 16 hours in the retry lane, 31 days
-# as a dead letter, then a replay and the retry lane again.
-RETENTION = timedelta(days=66)
+from .. import deadlines
+
+RETENTION = timedelta(days=deadlines.LEDGER_RETENTION_DAYS)
 
 
 class LedgerError(Exception):

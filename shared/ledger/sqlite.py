@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from .. import deadlines
 from .protocol import (
     RETENTION,
     AlreadyDone,
@@ -24,8 +25,6 @@ from .protocol import (
     hashed,
 )
 
-# How long a call waits for another process to end its transaction, each a fraction of a millisecond long.
-_BUSY_SECONDS = 5.0
 _CLAIMS_BETWEEN_SWEEPS = 10_000
 # NORMAL: a crash of a process loses nothing, a power cut may lose the last moments; a disk flush for each claim would
 # cost two thirds of the throughput.
@@ -107,7 +106,7 @@ class SQLiteLedger:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+            connection = sqlite3.connect(self._path, timeout=deadlines.LEDGER_CALL_SECONDS, isolation_level=None)
             try:
                 _set_up(connection)
             except sqlite3.Error:
@@ -144,14 +143,14 @@ class SQLiteLedger:
 
 def _set_up(connection: sqlite3.Connection) -> None:
     """Make the tables. The switch to WAL does not wait for another process that is making it: it is tried again."""
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + deadlines.LEDGER_CALL_SECONDS
     while True:
         try:
             connection.executescript(_SETTINGS + _TABLES)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-            time.sleep(0.02)
+            time.sleep(deadlines.SQLITE_SWITCH_SECONDS)
         else:
             return
 

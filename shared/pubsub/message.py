@@ -1,8 +1,8 @@
 """The body of a Pub/Sub push, in each of the forms in which it arrives, read into one ``PushMessage``.
 
 Wrapped pushes: https://cloud.google.com/pubsub/docs/push#receive_push. Google's emulator spells the id and the time
-twice and leaves ``deliveryAttempt`` out. Eventarc sends the same object as the data of a CloudEvent, in binary mode
-as the body itself, in structured mode below ``data``.
+twice and leaves ``deliveryAttempt`` out. Eventarc sends the same object as the data of a CloudEvent: in binary mode it
+is the body, in structured mode it is below ``data``.
 """
 
 import hashlib
@@ -10,18 +10,12 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from ..topology import LaneName
-
-# Set by Pub/Sub on a message that it forwards to a dead-letter topic:
-# https://cloud.google.com/pubsub/docs/handling-failures#forwarded
-FORWARDED_FROM = "CloudPubSubDeadLetterSourceSubscription"
-FORWARDED_PUBLISH_TIME = "CloudPubSubDeadLetterSourceTopicPublishTime"
-# Set by us on a dead letter and kept by its replay, so that the job keeps its key and an event its time.
-FIRST_PUBLISH_TIME = "first_publish_time"
+from ..attributes import Origin, parse_instant
+from ..topology import RETRY_SUFFIX, LaneName
 
 
-class NotAnEnvelopeError(ValueError):
-    """The request is not a Pub/Sub push. Its text says what was expected and holds nothing of the body."""
+class NotAPushError(ValueError):
+    """The request is not a Pub/Sub push. The text says what was expected and holds nothing of the body."""
 
 
 class _Message(msgspec.Struct):
@@ -41,35 +35,33 @@ class _Push(msgspec.Struct):
     data: "_Push | None" = None  # a CloudEvent in structured mode
 
 
-class PushMessage(msgspec.Struct, frozen=True):
+class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One message as it was pushed.
 
     Args:
-        key: the job's key, the same on every redelivery, in every lane and after a replay.
-        data: the message's data, decoded from base64.
-        attributes: the message's attributes.
-        first_published_at: when the application published it, also after Pub/Sub forwarded it.
-        lane: which subscription it came by.
-        attempt: which delivery of this subscription this is, from 1; None where Pub/Sub does not say.
-        ordering_key: as published, or empty.
+        key: Key of the job, the same on every redelivery, in every lane and after a replay.
+        is_named: Whether the publisher chose the key: then two messages with it are one job.
+        data: Data of the message, decoded from base64.
+        attributes: Attributes of the message.
+        first_published_at: When the application published the job, also after it moved to another topic.
+        lane: Lane of the subscription that pushed it.
+        attempt: Number of the delivery on this subscription, from 1; None where Pub/Sub does not say.
+        ordering_key: Ordering key as published, or empty.
     """
 
     key: str
+    is_named: bool
     data: bytes
     attributes: dict[str, str]
     first_published_at: datetime
-    lane: LaneName
-    attempt: int | None
-    ordering_key: str
+    lane: LaneName = "main"
+    attempt: int | None = None
+    ordering_key: str = ""
 
     @property
-    def has_own_key(self) -> bool:
-        """Whether the publisher named the job: then published twice it is one job.
-
-        A replayed job has a ``job_id`` in any case; one that we made up for it equals the key that it would get again.
-        """
-        when = _milliseconds(self.first_published_at)
-        return self.key != _derived_key(self.data, when, self.attributes.get("channel", ""))
+    def origin(self) -> Origin:
+        """What another topic has to be told, so that the job keeps its key and time there."""
+        return Origin(job_id=self.key, is_named=self.is_named, first_published_at=self.first_published_at)
 
 
 _decode = msgspec.json.Decoder(_Push).decode
@@ -79,58 +71,43 @@ def read_push(body: bytes) -> PushMessage:
     """Read the body of a push.
 
     Raises:
-        NotAnEnvelopeError: it is none.
+        NotAPushError: if it is not one.
     """
     try:
         push = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # The parser's own text may quote the body.
-        msg = 'not a Pub/Sub push: expected {"message": {"data": base64, ...}, "subscription": ...}'
-        raise NotAnEnvelopeError(msg) from None
+        problem = 'not a Pub/Sub push: expected {"message": {"data": base64, ...}, "subscription": ...}'
+        raise NotAPushError(problem) from None
     if push.message is None and push.data is not None:
         push = push.data
     if push.message is None:
-        msg = 'not a Pub/Sub push: "message" is missing'
-        raise NotAnEnvelopeError(msg)
-    return _delivery(push, push.message)
+        raise NotAPushError('not a Pub/Sub push: "message" is missing')
+    return _push_message(push, push.message)
 
 
-def _delivery(push: _Push, message: _Message) -> PushMessage:
+def _push_message(push: _Push, message: _Message) -> PushMessage:
     attributes = message.attributes or {}
-    first_published_at = (
-        _instant(attributes.get(FIRST_PUBLISH_TIME, ""))
-        or _instant(attributes.get(FORWARDED_PUBLISH_TIME, ""))
-        or _instant(message.publishTime or message.publish_time)
-    )
-    when = _milliseconds(first_published_at) if first_published_at else message.messageId or message.message_id
+    origin = Origin.decode(attributes)
+    published_at = origin.first_published_at or parse_instant(message.publishTime or message.publish_time)
+    # A message that Pub/Sub forwards gets a new id; its data and first publish time stay.
+    message_id = "" if origin.forwarded else message.messageId or message.message_id
     return PushMessage(
-        key=attributes.get("job_id") or _derived_key(message.data, when, attributes.get("channel", "")),
+        key=origin.job_id or message_id or _hashed(message.data, published_at),
+        is_named=origin.is_named,
         data=message.data,
         attributes=attributes,
-        first_published_at=first_published_at or datetime.now(UTC),
-        lane="retry" if FORWARDED_FROM in attributes else "main",
+        first_published_at=published_at or datetime.now(UTC),
+        lane="retry" if origin.forwarded or push.subscription.endswith(RETRY_SUFFIX) else "main",
         attempt=push.deliveryAttempt,
         ordering_key=message.orderingKey,
     )
 
 
-def _derived_key(data: bytes, when: str, channel: str) -> str:
-    """Key of a job whose publisher set none: what it says, by which channel, and when it was published.
+def _hashed(data: bytes, published_at: datetime | None) -> str:
+    """Key of a job whose message id is lost.
 
-    A forwarded message has a new id and keeps its first publish time, so the time is what identifies it.
+    The push and Pub/Sub's attributes write the same instant with different precision; all have milliseconds.
     """
-    suffix = b"\0" + channel.encode() if channel else b""
-    return hashlib.sha256(b"%b\0%b%b" % (when.encode(), data, suffix)).hexdigest()
-
-
-def _milliseconds(instant: datetime) -> str:
-    """The push and the attributes write the same instant with different precision; all have milliseconds."""
-    return str(round(instant.timestamp() * 1000))
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    when = "" if published_at is None else str(int(published_at.timestamp() * 1000))
+    return hashlib.sha256(b"%b\0%b" % (when.encode(), data)).hexdigest()

@@ -1,49 +1,52 @@
-"""What a function does with a push: read the envelope, let the handler settle the job, answer by its outcome."""
+"""What a function does with a push: read the message, let the handler settle the job, answer by its outcome."""
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
+from ..jobs.errors import InvalidJob
 from ..outcome import Failed, Outcome, Retry
+from ..redaction import without_addresses
 from ..telemetry import JobLine, Telemetry
 from ..topology import topology
-from .answer import AGAIN, answer
-from .dead_letters import DeadLetters
-from .expiry import expired
-from .message import NotAnEnvelopeError, PushMessage, read_push
-from .topic import PublishError
+from .message import NotAPushError, PushMessage, read_push
+from .topic import DeadLetters, PublishError, RetryLane
 
 # Bodies under way at once. A job takes about five times its body, and a function has 512 MiB.
-_MAXIMUM_BYTES = 64_000_000
+_MAX_BYTES = 64_000_000
 
 Handle = Callable[[PushMessage], Awaitable[Outcome]]
 
 
 class PushEndpoint:
-    """Takes pushes of one kind of job. Holds no state between them but what ``handle`` keeps.
+    """Takes pushes of one kind of message. Holds no state between them but what ``handle`` keeps.
 
     Args:
-        handle: settles one job; what it raises is a fault of ours and answered with 500.
-        dead_letters: where a failed job goes before its push is acknowledged.
-        telemetry: gets one line per push.
-        expiry: whether ``expires_at`` is judged here; not where the handler first has to see what was done before.
+        handle: Settles one job, or raises InvalidJob. Whatever else it raises is a fault of ours, answered with 500.
+        dead_letters: Where a failed job goes before its push is acknowledged.
+        telemetry: Gets one line per push.
+        retry_lane: Where a job goes that was tried a few times in vain; None leaves that to Pub/Sub, which keeps the
+            order of messages.
     """
 
-    def __init__(self, handle: Handle, dead_letters: DeadLetters, telemetry: Telemetry, *, expiry: bool = True) -> None:
-        self._expiry = expiry
-        self._bytes = 0
+    def __init__(
+        self, handle: Handle, dead_letters: DeadLetters, telemetry: Telemetry, *, retry_lane: RetryLane | None = None
+    ) -> None:
         self._handle = handle
         self._dead_letters = dead_letters
         self._telemetry = telemetry
+        self._retry_lane = retry_lane
+        self._bytes = 0
 
     async def __call__(self, request: Request) -> Response:
         """Answer one push: 204, 429, 503, 400 for what is no push, 500 for a fault of ours."""
         size = _content_length(request)
-        if self._bytes + size > _MAXIMUM_BYTES:
-            return AGAIN[429]
+        if self._bytes + size > _MAX_BYTES:
+            self._telemetry.refused(429, "too many bytes of pushes are under way")
+            return Response(status_code=429)
         self._bytes += size
         try:
             return await self._answer(request)
@@ -53,54 +56,60 @@ class PushEndpoint:
     async def _answer(self, request: Request) -> Response:
         started = time.perf_counter()
         try:
-            delivery = read_push(await request.body())
-        except NotAnEnvelopeError as error:
+            message = read_push(await request.body())
+        except NotAPushError as error:
             self._telemetry.refused(400, str(error))
             return PlainTextResponse(str(error), status_code=400)
         except ClientDisconnect:
             return Response(status_code=400)
         try:
-            outcome = await self._settle(delivery)
+            outcome = await self._settle(message)
         except Exception as error:  # noqa: BLE001 - the job stays with Pub/Sub, and the error's text out of the log
             self._telemetry.fault(error)
             return Response(status_code=500)
-        response = answer(outcome)
-        self._telemetry.job(
-            JobLine(
-                outcome=outcome,
-                job_id=delivery.key,
-                lane=delivery.lane,
-                attempt=delivery.attempt,
-                answer=response.status_code,
-                seconds=time.perf_counter() - started,
-            ),
-            request.headers,
+        line = JobLine(
+            outcome=outcome,
+            job_id=message.key,
+            lane=message.lane,
+            attempt=message.attempt,
+            seconds=time.perf_counter() - started,
         )
-        return response
+        self._telemetry.job(line, request.headers)
+        return Response(status_code=outcome.answer_status)
 
-    async def _settle(self, delivery: PushMessage) -> Outcome:
-        late = expired(delivery, datetime.now(UTC)) if self._expiry else None
-        outcome = late or await self._handle(delivery)
-        if isinstance(outcome, Retry) and self._is_last_attempt(delivery):
-            # Pub/Sub would forward it now, without saying why it failed.
-            outcome = _attempts_spent(outcome)
+    async def _settle(self, message: PushMessage) -> Outcome:
+        outcome = await self._handled(message)
+        if isinstance(outcome, Retry) and _is_last_attempt(message):
+            outcome = await self._move_on(message, outcome)
         if isinstance(outcome, Failed):
             try:
-                await self._dead_letters.put(delivery, outcome)
+                await self._dead_letters.put(message, outcome)
             except PublishError as error:
                 return Retry(status=503, reason="dead_letter_topic", message=str(error), subject=outcome.subject)
         return outcome
 
-    def _is_last_attempt(self, delivery: PushMessage) -> bool:
-        spent = topology().lanes["retry"].max_delivery_attempts
-        return delivery.lane == "retry" and delivery.attempt is not None and delivery.attempt >= spent
+    async def _handled(self, message: PushMessage) -> Outcome:
+        try:
+            return await self._handle(message)
+        except InvalidJob as error:
+            field = without_addresses(error.field)  # an attribute's name can be one
+            return Failed(error_class="invalid_job", reason="invalid", field=field, message=error.problem)
+
+    async def _move_on(self, message: PushMessage, outcome: Retry) -> Outcome:
+        """From the main lane to the retry lane; from there to the dead letters, with the last reason."""
+        if message.lane == "retry":
+            return _attempts_spent(outcome)
+        if self._retry_lane is None:
+            return outcome
+        try:
+            await self._retry_lane.put(message)
+        except PublishError:
+            return outcome  # it comes again, and is moved then
+        return msgspec.structs.replace(outcome, moved=True)
 
 
-def _content_length(request: Request) -> int:
-    try:
-        return int(request.headers.get("content-length", "0"))
-    except ValueError:
-        return 0
+def _is_last_attempt(message: PushMessage) -> bool:
+    return message.attempt is not None and message.attempt >= topology().lanes[message.lane].attempts
 
 
 def _attempts_spent(outcome: Retry) -> Failed:
@@ -111,3 +120,10 @@ def _attempts_spent(outcome: Retry) -> Failed:
         message=outcome.message,
         subject=outcome.subject,
     )
+
+
+def _content_length(request: Request) -> int:
+    try:
+        return int(request.headers.get("content-length", "0"))
+    except ValueError:
+        return 0

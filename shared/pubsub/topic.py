@@ -1,10 +1,13 @@
-"""One topic that a function publishes to, awaited: the message id comes back or ``PublishError`` is raised."""
+"""Topics that a function publishes to, awaited: the message id comes back or ``PublishError`` is raised."""
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from .attributes import publishable
+from .. import deadlines
+from ..attributes import DeadLetterAttributes, republished, sanitize
+from ..outcome import Failed
+from .message import PushMessage
 
 if TYPE_CHECKING:
     from google.cloud.pubsub_v1 import PublisherClient
@@ -14,12 +17,12 @@ class PublishError(Exception):
     """Pub/Sub did not confirm the message in time. It may have arrived: consumers meet duplicates anyway."""
 
 
-class Topic:
-    """Publishes to one topic with the official client, batched by it.
+class TopicPublisher:
+    """Publishes to one topic with the official client, which batches.
 
     Args:
         path: ``projects/P/topics/T``.
-        timeout: seconds after which a publish is given up.
+        timeout: Seconds after which a publish is given up.
     """
 
     def __init__(self, path: str, *, timeout: float) -> None:
@@ -32,17 +35,16 @@ class Topic:
         """Publish one message and wait for its id.
 
         Raises:
-            PublishError: no confirmation within ``timeout``, or Pub/Sub refused. Its text holds nothing of the message.
+            PublishError: if Pub/Sub refused or did not confirm in time; the text holds nothing of the message.
         """
         try:
             async with asyncio.timeout(self._timeout):
                 client = self._client or await self._open()
-                future = client.publish(self.path, data, timeout=self._timeout, **publishable(attributes))
+                future = client.publish(self.path, data, timeout=self._timeout, **sanitize(attributes))
                 message_id: str = await asyncio.wrap_future(future)
                 return message_id
         except Exception as error:  # noqa: BLE001 - the client raises many kinds, and none may lose the message
-            msg = f"{self.path}: {type(error).__name__}"
-            raise PublishError(msg) from None
+            raise PublishError(f"{self.path}: {type(error).__name__}") from None
 
     async def open(self) -> None:
         """Make the client ahead of the first publish, for a caller whose first publish may not wait."""
@@ -56,6 +58,70 @@ class Topic:
         return self._client
 
 
+class RetryLane(Protocol):
+    """Where a job goes that was tried a few times in vain."""
+
+    async def put(self, message: PushMessage) -> None:
+        """Publish the job again, with its key and its time.
+
+        Raises:
+            PublishError: if it was not confirmed; the job must not be acknowledged then.
+        """
+
+
+class RetryTopic:
+    """The retry lane as a Pub/Sub topic."""
+
+    def __init__(self, topic: TopicPublisher) -> None:
+        self._topic = topic
+
+    async def put(self, message: PushMessage) -> None:
+        await self._topic.publish(message.data, republished(message.attributes, message.origin))
+
+
+class DeadLetters(Protocol):
+    """Where failed jobs go."""
+
+    async def put(self, message: PushMessage, failure: Failed) -> None:
+        """Keep the job with its reason.
+
+        Raises:
+            PublishError: if it could not be kept; the job must not be acknowledged then.
+        """
+
+
+class DeadLetterTopic:
+    """Dead letters as Pub/Sub messages: the job's data as it was, the reason and the job's own attributes.
+
+    Args:
+        topic: Topic of the dead letters.
+        function: Name of the function that gives jobs up.
+    """
+
+    def __init__(self, topic: TopicPublisher, function: str) -> None:
+        self._topic = topic
+        self._function = function
+
+    async def put(self, message: PushMessage, failure: Failed) -> None:
+        await self._topic.publish(message.data, dead_letter_attributes(self._function, message, failure))
+
+
+def dead_letter_attributes(function: str, message: PushMessage, failure: Failed) -> dict[str, str]:
+    """Attributes of the dead letter that ``function`` makes of ``message``; not yet within Pub/Sub's limits."""
+    told = DeadLetterAttributes(
+        reason=failure.reason,
+        error_class=failure.error_class,
+        status="" if failure.status is None else str(failure.status),
+        field=failure.field,
+        message=failure.message,
+        function=function,
+        attempt="" if message.attempt is None else str(message.attempt),
+        lane=message.lane,
+        ordering_key=message.ordering_key,
+    )
+    return told.encode(message.attributes, message.origin)
+
+
 def _new_client(timeout: float) -> "PublisherClient":
     # Imported here, off the event loop: it takes most of a second of CPU, and a function that never publishes never
     # pays it.
@@ -63,7 +129,10 @@ def _new_client(timeout: float) -> "PublisherClient":
     from google.cloud.pubsub_v1 import PublisherClient  # noqa: PLC0415
     from google.cloud.pubsub_v1.types import BatchSettings, PublisherOptions  # noqa: PLC0415
 
+    retry = Retry(
+        initial=deadlines.PUBLISH_RETRY_MIN_SECONDS, maximum=deadlines.PUBLISH_RETRY_MAX_SECONDS, deadline=timeout
+    )
     return PublisherClient(
-        batch_settings=BatchSettings(max_latency=0.005),
-        publisher_options=PublisherOptions(retry=Retry(initial=0.1, maximum=1.0, deadline=timeout), timeout=timeout),
+        batch_settings=BatchSettings(max_latency=deadlines.PUBLISH_BATCH_SECONDS),
+        publisher_options=PublisherOptions(retry=retry, timeout=timeout),
     )

@@ -16,10 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
+from shared.attributes import sanitize
 from shared.customerio.signature import sign
 from shared.handlers.archive import Archive
 from shared.handlers.broadcast import Broadcast
-from shared.handlers.idempotency import Once
+from shared.handlers.idempotency import Idempotency
 from shared.handlers.identify import Identify
 from shared.handlers.send import Send
 from shared.handlers.signing_keys import SigningKeys
@@ -28,10 +29,9 @@ from shared.handlers.track import Track
 from shared.handlers.webhook import WebhookEndpoint
 from shared.ledger import SQLiteLedger
 from shared.outcome import Failed
-from shared.pubsub.attributes import publishable
-from shared.pubsub.dead_letters import dead_letter_attributes
 from shared.pubsub.message import PushMessage
 from shared.pubsub.push import PushEndpoint
+from shared.pubsub.topic import dead_letter_attributes
 from shared.secrets import EnvironmentSecret
 from shared.telemetry import Telemetry
 
@@ -64,7 +64,7 @@ class Accepting:
 
     async def publish(self, data: bytes, attributes: Mapping[str, str]) -> str:
         assert isinstance(data, bytes)
-        assert all(len(value.encode()) <= 1024 for value in publishable(attributes).values())
+        assert all(len(value.encode()) <= 1024 for value in sanitize(attributes).values())
         return "id"
 
     async def put(self, delivery: PushMessage, failure: Failed) -> None:
@@ -122,8 +122,8 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Any:
     handlers = {
         "identify": Identify(around),
         "track": Track(around),
-        "send": Send(around, Once(ledger, "send")),
-        "broadcast": Broadcast(around, Once(ledger, "broadcast")),
+        "send": Send(around, Idempotency(ledger, "send")),
+        "broadcast": Broadcast(around, Idempotency(ledger, "broadcast")),
         "sync": Sync(around, ledger),
         "events": Archive(around),
     }

@@ -1,5 +1,6 @@
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -10,17 +11,17 @@ from shared.customerio.app import AppAPI
 from shared.customerio.http import BasicCredentials, BearerCredentials
 from shared.customerio.track import TrackAPI
 from shared.handlers.broadcast import Broadcast
-from shared.handlers.idempotency import Once
+from shared.handlers.idempotency import Idempotency
 from shared.handlers.identify import Identify
 from shared.handlers.send import Send
 from shared.handlers.sync import Sync
 from shared.handlers.track import Track
 from shared.ledger import SQLiteLedger
-from shared.pubsub.dead_letters import DeadLetterTopic
 from shared.pubsub.push import Handle, PushEndpoint
-from shared.pubsub.topic import Topic
+from shared.pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
 from shared.secrets import EnvironmentSecret, Secret
 from shared.telemetry import Telemetry
+from shared.topology import topology
 from tests.customerio.conftest import Connect, Upstream, connect, upstream
 from tests.handlers.handler_helpers import PROJECT, Around, Function
 from tests.ledger.ledger_helpers import Clock
@@ -30,6 +31,7 @@ from tests.webhook.conftest import FakePubSub, pubsub, pubsub_server
 __all__ = ["connect", "pubsub", "pubsub_server", "upstream"]
 
 Make = Callable[..., Function]
+RETRY_TOPIC = f"projects/{PROJECT}/topics/cio-x-retry"
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +41,20 @@ def broker() -> Iterator[PubSub]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def topic(pubsub_server: FakePubSub) -> AsyncIterator[Topic]:
-    made = Topic(f"projects/{PROJECT}/topics/cio-dead-letter", timeout=3.0)
+async def topic(pubsub_server: FakePubSub) -> AsyncIterator[TopicPublisher]:
+    async with opened(f"projects/{PROJECT}/topics/cio-dead-letter", pubsub_server) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="session")
+async def retry_topic(pubsub_server: FakePubSub) -> AsyncIterator[TopicPublisher]:
+    async with opened(RETRY_TOPIC, pubsub_server) as made:
+        yield made
+
+
+@asynccontextmanager
+async def opened(path: str, pubsub_server: FakePubSub) -> AsyncIterator[TopicPublisher]:
+    made = TopicPublisher(path, timeout=3.0)
     with mock.patch.dict(os.environ, {"PUBSUB_EMULATOR_HOST": pubsub_server.address}):
         await made.open()
     yield made
@@ -58,7 +72,7 @@ def around(upstream: Upstream, pubsub: FakePubSub, tmp_path: Path) -> Iterator[A
 
 
 @pytest.fixture
-def function(around: Around, connect: Connect, topic: Topic) -> Make:
+def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topic: TopicPublisher) -> Make:
     """Makes the function that takes a kind of job, wired to what is around it."""
 
     def make(
@@ -83,8 +97,8 @@ def function(around: Around, connect: Connect, topic: Topic) -> Make:
         handlers: dict[str, Callable[[], Handle]] = {
             "identify": lambda: Identify(track()),
             "track": lambda: Track(track()),
-            "send": lambda: Send(app(), Once(around.ledger, "send")),
-            "broadcast": lambda: Broadcast(app(), Once(around.ledger, "broadcast")),
+            "send": lambda: Send(app(), Idempotency(around.ledger, "send")),
+            "broadcast": lambda: Broadcast(app(), Idempotency(around.ledger, "broadcast")),
             "sync": lambda: Sync(track(), around.ledger),
         }
         telemetry = Telemetry(kind, kind, PROJECT)
@@ -92,7 +106,7 @@ def function(around: Around, connect: Connect, topic: Topic) -> Make:
             handle or handlers[kind](),
             DeadLetterTopic(topic, kind),
             telemetry,
-            expiry=kind not in {"send", "broadcast"},
+            retry_lane=None if topology().topics[kind].ordered else RetryTopic(retry_topic),
         )
         return Function(endpoint)
 

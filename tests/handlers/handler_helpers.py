@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ import httpx
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from shared.attributes import republished
 from shared.ledger import SQLiteLedger
+from shared.pubsub.message import read_push
 from shared.pubsub.push import PushEndpoint
 from tests.customerio.conftest import Upstream
 from tests.ledger.ledger_helpers import Clock
@@ -35,6 +37,7 @@ class Push:
     published: str = PUBLISHED
     message_id: str = "1"
     ordering_key: str = ""
+    lane: str = "main"
 
     def body(self) -> bytes:
         data = self.data if isinstance(self.data, bytes) else json.dumps(self.data).encode()
@@ -45,22 +48,23 @@ class Push:
             "publishTime": self.published,
             "orderingKey": self.ordering_key,
         }
-        push = {"message": message, "subscription": "projects/p/subscriptions/s", "deliveryAttempt": self.attempt}
+        push = {
+            "message": message,
+            "subscription": f"projects/p/subscriptions/{'cio-x-retry' if self.lane == 'retry' else 'cio-x'}",
+            "deliveryAttempt": self.attempt,
+        }
         return json.dumps(push).encode()
 
-    def forwarded(self, attempt: int = 1) -> "Push":
-        """The same job as the retry lane delivers it."""
-        forwarding = {
-            "CloudPubSubDeadLetterSourceSubscription": "s",
-            "CloudPubSubDeadLetterSourceTopicPublishTime": self.published,
-        }
-        return Push(
-            self.data,
-            {**self.attributes, **forwarding},
-            attempt,
-            "2026-05-01T13:00:00.9Z",
-            "another",
-            self.ordering_key,
+    def in_retry_lane(self, attempt: int = 1) -> "Push":
+        """The same job as the retry lane delivers it, after the function moved it there."""
+        message = read_push(self.body())
+        return replace(
+            self,
+            attributes=republished(message.attributes, message.origin),
+            attempt=attempt,
+            published="2026-05-01T13:00:00.9Z",
+            message_id="another",
+            lane="retry",
         )
 
 
@@ -91,8 +95,8 @@ class Around:
         """Attributes of the one dead letter, without those of every delivery."""
         [(topic, _, attributes)] = self.pubsub.published
         assert topic.endswith("-dead-letter")
-        plain = ("job_id", "function", "attempt", "lane", "first_publish_time")
-        return {name: value for name, value in attributes.items() if name not in plain}
+        always = ("job_id", "job_id_from", "function", "attempt", "lane", "first_publish_time")
+        return {name: value for name, value in attributes.items() if name not in always}
 
     @property
     def ledger_file(self) -> Path:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from shared.handlers import broadcast, identify, send, sync, track
-from shared.settings import SettingsError
+from shared.settings import Settings, SettingsError
 from shared.topology import topology
 from tests.customerio.conftest import Upstream, status
 from tests.function_process import running_function
@@ -110,4 +110,4 @@ def test_a_missing_setting_is_named(kind: str, missing: str) -> None:
     }
     del environment[missing]
     with pytest.raises(SettingsError, match=f"^{missing}"):
-        ENDPOINTS[kind](environment)
+        ENDPOINTS[kind](Settings.from_environment(kind, environment))

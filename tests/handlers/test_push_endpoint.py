@@ -1,17 +1,20 @@
 """What a push is answered for the endpoint's own reasons: no envelope, a fault, too late, the last attempt."""
 
+import json
 import time
+from dataclasses import replace
 
 import pytest
 
 from shared.outcome import Outcome
 from shared.pubsub.message import PushMessage
+from shared.topology import topology
 from tests.customerio.conftest import status
-from tests.handlers.conftest import Make
+from tests.handlers.conftest import RETRY_TOPIC, Make
 from tests.handlers.handler_helpers import ADDRESS, CANARY, Around, Function, Push, lines
 
 PERSON = {"identifiers": {"id": "42"}}
-LAST = 100  # attempts of the retry lane
+LAST = topology().lanes["retry"].attempts
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"canary-5f2b", b'{"message":{"data":"canary-5f2b!"}}'])
@@ -89,7 +92,7 @@ async def test_a_dead_letter_is_the_job_as_it_came_with_what_is_known(identify: 
     }
 
 
-@pytest.mark.parametrize("push", [Push({}), Push(PERSON, {"expires_at": "0"}), Push(b"\xff").forwarded(LAST)])
+@pytest.mark.parametrize("push", [Push({}), Push(PERSON, {"expires_at": "0"}), Push(b"\xff").in_retry_lane(LAST)])
 async def test_a_dead_letter_that_cannot_be_kept_is_503(
     identify: Function, around: Around, capsys: pytest.CaptureFixture[str], push: Push
 ) -> None:
@@ -105,9 +108,9 @@ async def test_a_dead_letter_that_cannot_be_kept_is_503(
 async def test_the_last_attempt_takes_its_reason_along(identify: Function, around: Around) -> None:
     around.upstream.then(*[status(503)] * 4)
     push = Push(PERSON)
-    assert await identify.push(push.forwarded(LAST - 1)) == 503
+    assert await identify.push(push.in_retry_lane(LAST - 1)) == 503
     assert around.pubsub.published == []
-    assert await identify.push(push.forwarded(LAST)) == 204
+    assert await identify.push(push.in_retry_lane(LAST)) == 204
     assert around.dead_letter() | {"message": ""} == {
         "class": "attempts_spent",
         "reason": "server_error",
@@ -116,15 +119,61 @@ async def test_the_last_attempt_takes_its_reason_along(identify: Function, aroun
     }
 
 
-async def test_in_the_main_lane_and_without_a_count_no_attempt_is_the_last(identify: Function, around: Around) -> None:
+async def test_after_five_attempts_the_job_moves_to_the_retry_lane_as_it_is(
+    track: Function, around: Around, capsys: pytest.CaptureFixture[str]
+) -> None:
+    around.upstream.then(*[status(503)] * 3)
+    bought = Push({**PERSON, "name": "bought"}, {"team": "crm"})
+    assert [await track.push(replace(bought, attempt=number)) for number in (None, 4)] == [503, 503]
+    assert around.pubsub.published == []
+    assert await track.push(replace(bought, attempt=5)) == 204
+    [(topic, data, attributes)] = around.pubsub.published
+    assert topic == RETRY_TOPIC
+    assert json.loads(data) == bought.data
+    assert attributes == {
+        "team": "crm",
+        "job_id": "1",
+        "job_id_from": "message",
+        "first_publish_time": "2026-05-01T12:00:00.123000+00:00",
+    }
+    line = lines(capsys.readouterr().out)[-1]
+    assert (line["outcome"], line["reason"], line["answer"], line["attempt"]) == ("moved", "server_error", 204, 5)
+
+
+async def test_killed_in_the_middle_of_a_move_an_event_has_one_id_and_a_send_one_claim(
+    track: Function, send: Function, around: Around
+) -> None:
+    """The retry lane has the job already, and the main lane delivers it once more."""
+    bought = Push({**PERSON, "name": "bought"})
+    assert [await track.push(each) for each in (bought.in_retry_lane(), replace(bought, attempt=6))] == [204, 204]
+    first, second = (json.loads(body)["batch"][0] for body in around.upstream.bodies)
+    assert first == second
+    letter = Push({**PERSON, "to": ADDRESS, "transactional_message_id": 1})
+    assert [await send.push(each) for each in (letter.in_retry_lane(), replace(letter, attempt=6))] == [204, 204]
+    assert around.upstream.paths.count("/v1/send/email") == 1
+
+
+async def test_a_move_that_pubsub_does_not_confirm_comes_again(track: Function, around: Around) -> None:
+    around.upstream.then(status(503), status(503))
+    around.pubsub.down = True
+    bought = Push({**PERSON, "name": "bought"}, attempt=5)
+    assert await track.push(bought) == 503
+    around.pubsub.down = False
+    assert await track.push(replace(bought, attempt=6)) == 204
+    assert [topic for topic, _, _ in around.pubsub.published] == [RETRY_TOPIC]
+
+
+async def test_an_ordered_job_is_not_moved_because_that_would_break_its_order(
+    identify: Function, around: Around
+) -> None:
     around.upstream.then(*[status(503)] * 4)
     assert await identify.push(Push(PERSON, attempt=LAST)) == 503
-    push = Push(PERSON).forwarded()
-    assert await identify.push(Push(push.data, push.attributes, attempt=None)) == 503
+    push = Push(PERSON).in_retry_lane()
+    assert await identify.push(replace(push, attempt=None)) == 503
     assert around.pubsub.published == []
 
 
 async def test_what_the_last_attempt_says_of_a_job_that_is_refused_is_why(identify: Function, around: Around) -> None:
     around.upstream.then(status(400, {"errors": [{"reason": "parse", "message": "bad"}]}))
-    assert await identify.push(Push(PERSON).forwarded(LAST)) == 204
+    assert await identify.push(Push(PERSON).in_retry_lane(LAST)) == 204
     assert around.dead_letter()["class"] == "rejected"

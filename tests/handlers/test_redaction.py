@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.handlers.redaction import redacted, without_addresses
+from shared.redaction import redacted, without_addresses
 
 SECRET = 'Ada Lovelace\'s <b>"canary"</b> é\n\t\\ 😀 of the canary house'
 BODY = {"identifiers": {"id": "canary-42"}, "attributes": {"bio": SECRET, "age": 12345678, "plan": "pro"}}

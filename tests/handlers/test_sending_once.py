@@ -18,7 +18,7 @@ async def test_a_redelivery_of_what_is_done_calls_nobody(
 ) -> None:
     once = function(kind)
     job = JOBS[kind]
-    assert [await once.push(each) for each in (job, job, job.forwarded())] == [204] * 3
+    assert [await once.push(each) for each in (job, job, job.in_retry_lane())] == [204] * 3
     around.lease_ends()
     assert await once.push(job) == 204
     assert len(around.upstream.bodies) == 1
@@ -42,7 +42,7 @@ async def test_without_a_job_id_a_redelivery_is_the_same_job_and_another_publish
     send: Function, around: Around
 ) -> None:
     job = Push(LETTER)
-    assert [await send.push(each) for each in (job, Push(LETTER, attempt=2), job.forwarded())] == [204] * 3
+    assert [await send.push(each) for each in (job, Push(LETTER, attempt=2), job.in_retry_lane())] == [204] * 3
     assert len(around.upstream.bodies) == 1
     assert await send.push(Push(LETTER, published="2026-05-01T12:00:01Z", message_id="2")) == 204
     assert len(around.upstream.bodies) == 2
@@ -194,7 +194,7 @@ async def test_a_result_that_the_ledger_does_not_keep_is_done_all_the_same(
 
 async def test_the_last_attempt_of_a_send_is_a_dead_letter_with_the_last_reason(send: Function, around: Around) -> None:
     around.upstream.then(status(503))
-    assert await send.push(JOBS["send"].forwarded(100)) == 204
+    assert await send.push(JOBS["send"].in_retry_lane(100)) == 204
     assert around.dead_letter() == {
         "class": "attempts_spent",
         "reason": "server_error",

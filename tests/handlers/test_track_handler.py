@@ -19,7 +19,7 @@ async def test_an_event_is_the_same_on_every_delivery_and_in_every_lane(track: F
     around.upstream.then(status(503), status(503))
     push = Push(BOUGHT)
     again = Push(BOUGHT, attempt=2, message_id="1")
-    assert [await track.push(each) for each in (push, again, push.forwarded(), push.forwarded(7))] == [
+    assert [await track.push(each) for each in (push, again, push.in_retry_lane(), push.in_retry_lane(7))] == [
         503,
         503,
         204,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from shared import deadlines
 from shared.ledger import RETENTION, AlreadyDone, Busy, Claimed, LedgerError, SQLiteLedger, open_ledger, sqlite
 from tests.function_process import ROOT
 from tests.ledger.ledger_helpers import LEASE_SECONDS, Clock, claimed
@@ -117,7 +118,7 @@ async def test_a_file_that_is_no_database_is_a_ledger_error(ledger: SQLiteLedger
 async def locked(
     path: Path, ledger: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[sqlite3.Connection]:
-    monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(deadlines, "LEDGER_CALL_SECONDS", 0.1)
     await ledger.state("person")
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.dead_letters.letter import read_dead_letter
+from shared.attributes import republished, sanitize
 from shared.outcome import Failed
-from shared.pubsub.attributes import publishable
-from shared.pubsub.dead_letters import dead_letter_attributes
 from shared.pubsub.message import PushMessage, read_push
+from shared.pubsub.topic import dead_letter_attributes
 
 PUBLISHED = datetime(2026, 5, 1, 12, 0, 0, 123000, tzinfo=UTC)
 FAILED = datetime(2026, 5, 1, 14, tzinfo=UTC)
@@ -52,8 +52,8 @@ _OWN = st.dictionaries(
 def test_what_a_function_gave_up_is_the_job_as_it_was_published(own: dict[str, str], data: bytes) -> None:
     own.pop("ordering_key", None)
     delivery = push(data, own)
-    letter = read_dead_letter("track", message(data, publishable(dead_letter_attributes("track", delivery, FAILURE))))
-    assert letter.attributes == own | {"job_id": delivery.key}
+    letter = read_dead_letter("track", message(data, sanitize(dead_letter_attributes("track", delivery, FAILURE))))
+    assert letter.attributes == republished(own, delivery.origin)
     assert (letter.job_id, letter.data, letter.ordering_key) == (delivery.key, data, "id:1")
     assert (letter.reason, letter.error_class) == ("invalid", "rejected")
     assert letter.details == {
@@ -69,8 +69,8 @@ def test_what_a_function_gave_up_is_the_job_as_it_was_published(own: dict[str, s
 def test_a_failure_without_a_reason_is_still_a_functions() -> None:
     failure = Failed(error_class="rejected", reason="", message="Customer.io answered 400")
     attributes = dead_letter_attributes("track", push(b"{}", {}), failure)
-    letter = read_dead_letter("track", message(b"{}", publishable(attributes)))
-    assert (letter.reason, letter.error_class, set(letter.attributes)) == ("", "rejected", {"job_id"})
+    letter = read_dead_letter("track", message(b"{}", sanitize(attributes)))
+    assert (letter.reason, letter.error_class, letter.attributes["job_id"]) == ("", "rejected", "1")
 
 
 def test_what_pubsub_forwarded_keeps_its_own_attributes_and_the_key_that_functions_gave_it() -> None:
@@ -83,8 +83,13 @@ def test_what_pubsub_forwarded_keeps_its_own_attributes_and_the_key_that_functio
         "googclient_schemaencoding": "JSON",
     }
     letter = read_dead_letter("track", message(b"data", forwarded, "id:9"))
-    key = push(b"data", own).key
-    assert letter.attributes == own | {"job_id": key}
+    body = {"message": {"data": base64.b64encode(b"data").decode(), "attributes": forwarded, "messageId": "2"}}
+    key = read_push(json.dumps(body).encode()).key
+    assert letter.attributes == own | {
+        "job_id": key,
+        "job_id_from": "message",
+        "first_publish_time": PUBLISHED.isoformat(),
+    }
     assert (letter.job_id, letter.ordering_key) == (key, "id:9")
     assert (letter.reason, letter.error_class, letter.details["attempt"]) == ("forwarded", "attempts_spent", "100")
     assert letter.first_published_at == PUBLISHED
@@ -92,7 +97,8 @@ def test_what_pubsub_forwarded_keeps_its_own_attributes_and_the_key_that_functio
 
 def test_what_somebody_else_put_there_is_taken_as_it_is() -> None:
     letter = read_dead_letter("send", message(b"{}", {"job_id": "J", "reason": "curious", "original-data": "x"}, "k"))
-    assert letter.attributes == {"job_id": "J", "reason": "curious", "original-data": "x"}
+    first = {"first_publish_time": FAILED.isoformat()}
+    assert letter.attributes == {"job_id": "J", "reason": "curious", "original-data": "x"} | first
     assert (letter.reason, letter.error_class, letter.ordering_key, letter.details) == ("", "", "k", {})
 
 

@@ -183,7 +183,7 @@ def changed(machine: Machine, name: str, **fields: Any) -> dict[str, str]:
         (
             "cio-send",
             {"retry_policy": {"minimum_backoff": timedelta(seconds=1), "maximum_backoff": timedelta(seconds=60)}},
-            "minimum backoff is 0:00:01, should be 0:00:10",
+            "minimum backoff is 0:00:01, should be 0:00:02",
         ),
         ("cio-send-retry", {"dead_letter_policy": None}, "dead-letter topic is none, should be"),
         ("cio-send-dead-letter", {"expiration_policy": {"ttl": timedelta(days=31)}}, "it must never expire"),

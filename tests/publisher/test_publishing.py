@@ -221,10 +221,11 @@ def test_an_application_gets_none_of_the_functions_parts_with_it() -> None:
     loaded = set(run.stdout.split())
     ours = {name for name in loaded if name.startswith("shared.") and not name.startswith("shared.jobs")}
     assert ours == {
+        "shared.attributes",
+        "shared.outcome",
         "shared.job_options",
         "shared.publisher",
         "shared.pubsub",
-        "shared.pubsub.attributes",
         "shared.pubsub.ordered_publisher",
         "shared.topology",
     }

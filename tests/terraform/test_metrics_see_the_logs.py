@@ -17,8 +17,7 @@ from shared.customerio.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER
 from shared.handlers.signing_keys import SigningKeys
 from shared.handlers.webhook import WebhookEndpoint
 from shared.outcome import Done, Failed, Outcome, Retry
-from shared.pubsub.dead_letters import DeadLetterTopic
-from shared.pubsub.topic import Topic
+from shared.pubsub.topic import DeadLetterTopic, TopicPublisher
 from shared.secrets import EnvironmentSecret
 from shared.telemetry import JobLine, Telemetry
 from tests.payloads import BODY, KEY, SIGNATURE, TIMESTAMP
@@ -26,7 +25,7 @@ from tests.terraform.applied import Applied
 
 type Line = Mapping[str, Any]
 
-_HELD = Retry(status=503, reason="credentials_refused", hold=True)
+_HELD = Retry(status=503, reason="credentials_refused", needs_operator=True)
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def telemetry() -> Telemetry:
 
 
 def _job(outcome: Outcome) -> JobLine:
-    return JobLine(outcome=outcome, job_id="01J", lane="main", attempt=1, answer=204, seconds=0.1)
+    return JobLine(outcome=outcome, job_id="01J", lane="main", attempt=1, seconds=0.1)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +61,7 @@ def test_a_fault(prod: Applied, telemetry: Telemetry, capsys: pytest.CaptureFixt
     assert _counting(prod, _line(capsys), service="prod-cio-track") >= {"faults"}
 
 
-class _Taking(Topic):
+class _Taking(TopicPublisher):
     async def publish(self, data: bytes, attributes: Mapping[str, str]) -> str:
         del data, attributes
         return "1"

@@ -79,9 +79,9 @@ async def test_a_rejected_row_fails_for_good() -> None:
 
 
 async def test_an_unavailable_warehouse_is_for_later() -> None:
-    unavailable = WarehouseUnavailableError("notFound", status=404, hold=True)
+    unavailable = WarehouseUnavailableError("notFound", status=404, needs_operator=True)
     assert await Archive(FakeWarehouse(unavailable))(delivery()) == Retry(
-        status=503, reason="notFound", upstream_status=404, hold=True, subject="id:user-123"
+        status=503, reason="notFound", upstream_status=404, needs_operator=True, subject="id:user-123"
     )
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.pubsub.message import NotAnEnvelopeError, PushMessage, read_push
+from shared.attributes import republished
+from shared.pubsub.message import NotAPushError, PushMessage, read_push
 
 DATA = b'{"identifiers": {"id": "42"}}'
 ENCODED = base64.b64encode(DATA).decode()
@@ -27,6 +28,7 @@ def test_a_push_as_pubsub_sends_it() -> None:
     delivery = read_push(push(message, deliveryAttempt=3))
     assert delivery == PushMessage(
         key="01J",
+        is_named=True,
         data=DATA,
         attributes={"job_id": "01J", "channel": "sms"},
         first_published_at=datetime(2026, 5, 1, 12, 0, 0, 123000, UTC),
@@ -34,7 +36,6 @@ def test_a_push_as_pubsub_sends_it() -> None:
         attempt=3,
         ordering_key="id:42",
     )
-    assert delivery.has_own_key
 
 
 @pytest.mark.parametrize(
@@ -53,36 +54,42 @@ def test_every_form_is_the_same_job(body: bytes) -> None:
     assert delivery.key == read_push(push(wrapped())).key
 
 
-def test_the_key_survives_forwarding_to_the_retry_lane() -> None:
-    forwarded = {
-        "data": ENCODED,
-        "messageId": "another",
-        "publishTime": "2026-05-01T13:59:59.999Z",
-        "attributes": {
-            "CloudPubSubDeadLetterSourceSubscription": "cio-identify",
-            "CloudPubSubDeadLetterSourceTopicPublishTime": "2026-05-01T12:00:00.123000+00:00",
-        },
-    }
-    delivery = read_push(push(forwarded))
-    assert delivery.lane == "retry"
-    assert delivery.key == read_push(push(wrapped())).key
-    assert delivery.first_published_at == datetime(2026, 5, 1, 12, 0, 0, 123000, UTC)
+def test_a_job_that_nobody_named_has_its_message_id_as_key() -> None:
+    same_instant = [read_push(push(wrapped(messageId=number))) for number in ("7", "8")]
+    assert [message.key for message in same_instant] == ["7", "8"]
+    assert not any(message.is_named for message in same_instant)
 
 
-def test_other_data_or_another_time_is_another_key() -> None:
-    keys = {
-        read_push(push(wrapped())).key,
-        read_push(push(wrapped(data=base64.b64encode(b"{}").decode()))).key,
-        read_push(push(wrapped(publishTime="2026-05-01T12:00:00.124Z"))).key,
-    }
-    assert len(keys) == 3
+FORWARDED = {
+    "CloudPubSubDeadLetterSourceSubscription": "cio-identify",
+    "CloudPubSubDeadLetterSourceTopicPublishTime": "2026-05-01T12:00:00.123456+00:00",
+}
 
 
-def test_without_a_publish_time_the_message_id_tells_jobs_apart() -> None:
-    assert (
-        read_push(push({"data": ENCODED, "messageId": "1"})).key
-        != read_push(push({"data": ENCODED, "messageId": "2"})).key
-    )
+def test_a_message_that_pubsub_forwarded_lost_its_id_and_is_known_by_its_data_and_time() -> None:
+    def forwarded(attributes: dict[str, str], **rest: Any) -> PushMessage:
+        return read_push(push(wrapped(attributes=attributes, **rest)))
+
+    first = forwarded(FORWARDED, messageId="another", publishTime="2026-05-01T13:59:59.999Z")
+    assert first.lane == "retry"
+    assert first.first_published_at == datetime(2026, 5, 1, 12, 0, 0, 123456, UTC)
+    assert first.key == forwarded(FORWARDED, messageId="a third").key
+    other_time = {**FORWARDED, "CloudPubSubDeadLetterSourceTopicPublishTime": "2026-05-01T12:00:00.124+00:00"}
+    others = {forwarded(other_time).key, forwarded(FORWARDED, data=base64.b64encode(b"{}").decode()).key}
+    assert len(others | {first.key}) == 3
+    assert forwarded({**FORWARDED, "job_id": "mine"}).key == "mine"
+
+
+def test_a_job_that_is_published_again_keeps_its_key_and_its_time() -> None:
+    for attributes in ({}, {"job_id": "mine"}):
+        first = read_push(push(wrapped(attributes=attributes)))
+        again = wrapped(messageId="9", publishTime="2026-05-20T08:00:00Z")
+        moved = read_push(push({**again, "attributes": republished(first.attributes, first.origin)}))
+        assert (moved.key, moved.first_published_at, moved.is_named) == (
+            first.key,
+            first.first_published_at,
+            bool(attributes),
+        )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +97,7 @@ def test_without_a_publish_time_the_message_id_tells_jobs_apart() -> None:
     [b"", b"{}", b"[]", b"null", b'{"message": null}', b'{"message": []}', b'{"message": {"data": "@"}}', b"\xff\xfe"],
 )
 def test_what_is_no_push_is_refused_and_not_quoted(body: bytes) -> None:
-    with pytest.raises(NotAnEnvelopeError, match="not a Pub/Sub push"):
+    with pytest.raises(NotAPushError, match="not a Pub/Sub push"):
         read_push(body)
 
 
@@ -105,7 +112,7 @@ JSON = st.recursive(
 def test_nothing_but_a_refusal_comes_out_of_any_body(body: bytes) -> None:
     try:
         read_push(body)
-    except NotAnEnvelopeError as error:
+    except NotAPushError as error:
         assert "canary" not in str(error)
 
 
@@ -116,7 +123,7 @@ FIELDS = ["data", "attributes", "messageId", "message_id", "publishTime", "publi
 def test_nothing_but_a_refusal_comes_out_of_any_message(message: dict[str, Any], attempt: Any) -> None:
     try:
         read_push(push(message, deliveryAttempt=attempt))
-    except NotAnEnvelopeError as error:
+    except NotAPushError as error:
         assert "canary" not in str(error)
 
 
@@ -128,13 +135,8 @@ def test_the_instant_is_read_alike_in_every_precision(milliseconds: int) -> None
         instant.isoformat(timespec="microseconds"),
         instant.isoformat(timespec="microseconds").replace("+00:00", "000Z"),
     ]
-    assert len({read_push(push(wrapped(publishTime=text))).key for text in spellings}) == 1
-
-
-def test_a_replay_keeps_the_key_and_the_time_of_a_job_that_nobody_named() -> None:
-    first = read_push(push(wrapped()))
-    attributes = {"job_id": first.key, "first_publish_time": first.first_published_at.isoformat()}
-    replayed = read_push(push({"data": ENCODED, "publishTime": "2026-05-20T08:00:00Z", "attributes": attributes}))
-    assert (replayed.key, replayed.first_published_at) == (first.key, first.first_published_at)
-    assert not replayed.has_own_key
-    assert not first.has_own_key
+    keys = {
+        read_push(push(wrapped(attributes={**FORWARDED, "CloudPubSubDeadLetterSourceTopicPublishTime": text}))).key
+        for text in spellings
+    }
+    assert len(keys) == 1

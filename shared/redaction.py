@@ -6,7 +6,7 @@ from itertools import groupby
 
 import msgspec
 
-from ..jobs import KINDS_AND_ACTIONS
+from .jobs import KINDS_AND_ACTIONS
 
 _MARK = "[redacted]"
 # Shorter values are words like "pro", which a message may hold by chance and which tell nothing about a person.

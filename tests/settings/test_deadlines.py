@@ -1,0 +1,44 @@
+"""The inequalities between the numbers of seconds, without which a job could be done twice, or a push be cut off."""
+
+from shared import deadlines
+from shared.topology import topology
+
+
+def test_a_push_ends_before_cloud_run_and_pubsub_give_it_up() -> None:
+    for function in topology().functions.values():
+        if function.trigger == "push":
+            assert function.timeout_seconds > deadlines.PUSH_SECONDS
+    for lane in topology().lanes.values():
+        assert lane.ack_deadline_seconds > deadlines.PUSH_SECONDS
+        assert all(function.timeout_seconds < lane.ack_deadline_seconds for function in topology().functions.values())
+
+
+def test_a_call_ends_before_its_lease_and_the_lease_before_the_message_comes_again() -> None:
+    assert 2 * deadlines.APP_REQUEST_SECONDS + 2 * deadlines.SECRET_READ_SECONDS < deadlines.CALL_SECONDS
+    assert deadlines.CALL_SECONDS < deadlines.LEASE_SECONDS
+    assert all(lane.ack_deadline_seconds > deadlines.LEASE_SECONDS for lane in topology().lanes.values())
+    assert deadlines.LEASE_SECONDS <= deadlines.PUSH_SECONDS
+
+
+def test_the_webhook_is_answered_in_time_and_its_publish_ends_before() -> None:
+    assert deadlines.WEBHOOK_PUBLISH_SECONDS < deadlines.WEBHOOK_ANSWER_SECONDS < deadlines.WEBHOOK_TIMEOUT_SECONDS
+    assert topology().functions["webhook"].timeout_seconds > deadlines.WEBHOOK_TIMEOUT_SECONDS
+
+
+def test_what_is_on_the_wire_at_sigterm_is_recorded_before_the_instance_is_killed() -> None:
+    assert deadlines.SHUTDOWN_SECONDS < 10  # Cloud Run's
+
+
+def test_a_broadcast_waits_for_its_turn_longer_than_the_pause_between_two() -> None:
+    assert 1 / topology().rates["broadcast"].per_second < deadlines.BROADCAST_RATE_WAIT_SECONDS
+
+
+def test_the_ledger_answers_or_fails_well_within_a_lease() -> None:
+    assert deadlines.LEDGER_RETRY_SECONDS < deadlines.LEDGER_CALL_SECONDS
+    assert deadlines.LEDGER_CALL_SECONDS < deadlines.LEASE_SECONDS - deadlines.CALL_SECONDS
+
+
+def test_a_record_outlives_every_attempt_at_its_job() -> None:
+    retry = topology().lanes["retry"]
+    lanes_days = 2 * retry.maximum_backoff_seconds * retry.max_delivery_attempts / 86_400
+    assert 2 * topology().dead_letter.retention_days + lanes_days < deadlines.LEDGER_RETENTION_DAYS

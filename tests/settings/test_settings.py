@@ -1,0 +1,68 @@
+"""What a function is told, and what is said where that is missing or wrong."""
+
+import pytest
+
+from shared.settings import CustomerIOHosts, SecretSource, Settings, SettingsError
+from shared.topology import topology
+
+COMPLETE = {
+    "GOOGLE_CLOUD_PROJECT": "p",
+    "DEAD_LETTER_TOPIC": "projects/p/topics/t-dead-letter",
+    "EVENTS_TOPIC": "projects/p/topics/events",
+    "CUSTOMERIO_REGION": "eu",
+    "CUSTOMERIO_REQUESTS_PER_SECOND": "12.5",
+    "CUSTOMERIO_SITE_ID": "site",
+    "CUSTOMERIO_TRACK_API_KEY_SECRET": "projects/p/secrets/track",
+    "CUSTOMERIO_APP_API_KEY": "app",
+    "CUSTOMERIO_WEBHOOK_SIGNING_KEY": "key",
+    "LEDGER": "firestore:ledger",
+    "BIGQUERY_DATASET": "customerio",
+}
+
+
+@pytest.mark.parametrize("function", topology().functions)
+def test_each_function_is_told_what_it_needs_and_no_more(function: str) -> None:
+    settings, needs = Settings.from_environment(function, COMPLETE), topology().functions[function]
+    assert tuple(settings.secrets) == needs.secrets
+    assert bool(settings.ledger) == needs.ledger
+    assert bool(settings.dataset) == needs.warehouse
+    assert bool(settings.events_topic) == (function == "webhook")
+
+
+def test_a_secret_is_a_value_or_a_name_in_secret_manager() -> None:
+    settings = Settings.from_environment("identify", COMPLETE)
+    assert settings.secrets == {
+        "site-id": SecretSource(value="site"),
+        "track-api-key": SecretSource(name="projects/p/secrets/track"),
+    }
+
+
+def test_everything_that_is_wrong_is_said_at_once_and_no_value_with_it() -> None:
+    wrong = {"CUSTOMERIO_REGION": "mars", "CUSTOMERIO_REQUESTS_PER_SECOND": "fast", "LEDGER": " "}
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environment("send", wrong)
+    lines = str(raised.value).splitlines()
+    assert {line.split()[0] for line in lines} == {
+        "CUSTOMERIO_REGION",
+        "CUSTOMERIO_REQUESTS_PER_SECOND",
+        "GOOGLE_CLOUD_PROJECT",
+        "DEAD_LETTER_TOPIC",
+        "CUSTOMERIO_APP_API_KEY_SECRET",
+        "LEDGER",
+    }
+    assert "mars" not in str(raised.value)
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "inf", "nan", "ten"])
+def test_a_rate_is_a_number_above_zero(number: str) -> None:
+    with pytest.raises(SettingsError, match="CUSTOMERIO_REQUESTS_PER_SECOND must be a number above 0"):
+        Settings.from_environment("send", {**COMPLETE, "CUSTOMERIO_REQUESTS_PER_SECOND": number})
+
+
+@pytest.mark.parametrize(("region", "suffix"), [("us", ""), ("EU", "-eu")])
+def test_the_hosts_follow_from_the_region(region: str, suffix: str) -> None:
+    hosts = CustomerIOHosts.from_environment({"CUSTOMERIO_REGION": region})
+    assert hosts.track_url == f"https://track{suffix}.customer.io"
+    assert hosts.app_url == f"https://api{suffix}.customer.io"
+    given = CustomerIOHosts.from_environment({"CUSTOMERIO_REGION": region, "CUSTOMERIO_APP_URL": "http://localhost:1"})
+    assert (given.track_url, given.app_url) == (hosts.track_url, "http://localhost:1")
