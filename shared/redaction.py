@@ -1,5 +1,6 @@
-"""Freeing a message of Customer.io's from the values of the job that it quotes: it goes into logs and attributes."""
+"""Frees Customer.io's words from the values of the job that they quote, before they go into logs and attributes."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -9,31 +10,51 @@ import msgspec
 from .jobs import KINDS_AND_ACTIONS
 
 _MARK = "[redacted]"
+_LEFT_OUT = "Customer.io's words are left out: the job is too large to tell them from its values"
 # Shorter values are words like "pro", which a message may hold by chance and which tell nothing about a person.
-_SHORTEST = 6
-# A message may quote a part of a value. Fewer characters in a row than that are alike by chance.
-_RUN = 12
-# Characters of a message that are worth keeping, and how many are looked at.
-_KEPT, _READ = 1_000, 2_000
-# Characters that are looked for in parts: of one value, because a quotation starts with its beginning, and of all, for
-# the sake of the time.
-_QUOTABLE, _SEARCHED = 20_000, 500_000
+_MIN_VALUE = 6
+# A message may quote a part of a value. Fewer characters in a row than this are alike by chance.
+_MIN_RUN = 12
+# Characters of a message that are kept, and that are looked at.
+_MAX_KEPT, _MAX_READ = 1_000, 2_000
+# Characters that are looked for: of one value, because a quotation starts with its beginning, and of all together.
+# Searching them takes some milliseconds, and more would hold up every other push.
+_MAX_VALUE, _MAX_SEARCHED = 2_000, 100_000
+_MAX_JOB_BYTES = 400_000
 _EMAIL = re.compile(r"[^\s\"'<>:,;]+@[^\s\"'<>:,;]+")
+# Seven digits or more, however they are grouped: a phone number. Sizes and statuses are shorter.
+_PHONE = re.compile(r"\+?\d(?:[\s().\-/]{0,3}\d){6,}")
+_WORD = re.compile(r"\w+")
+# Fields whose values say who somebody is, however short they are.
+_PERSONAL = re.compile(
+    r"name|mail|phone|mobile|address|street|city|zip|birth|token|^(id|ids|to|cc|bcc|from)$|_id$", re.IGNORECASE
+)
+_IMPERSONAL = frozenset({"transactional_message_id", "broadcast_id", "object_type_id"})
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+# A ULID, a UUID, or a hash in hex: it holds nothing personal.
+_OPAQUE = re.compile(
+    r"[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-f]{64}"
+)
 
 
 def redacted(message: str, data: bytes) -> str:
-    """``message`` without the values of the JSON in ``data``, and without anything like an email address.
+    """``message`` without the values of the JSON in ``data``, and without anything like an email address or a phone.
 
-    A value is found as it is, escaped as in JSON, and in parts of at least 12 characters. What is long is cut.
+    A value is found as it is, escaped as in JSON, in other letter case, and in parts of at least 12 characters. Names
+    and identifiers are found however short they are. What is long is cut.
     """
-    text = _unescaped(message[:_READ])
+    if len(data) > _MAX_JOB_BYTES:
+        return _LEFT_OUT if message else ""
+    values = _Values(data)
+    if values.size > _MAX_SEARCHED:
+        return _LEFT_OUT if message else ""
+    text = _unescaped(message[:_MAX_READ])
     hidden = bytearray(len(text))
-    for start, end in _spans(text, {_unescaped(value[:_QUOTABLE]) for value in _values(data)}):
+    for start, end in _spans(text, values):
         hidden[start:end] = b"\1" * (end - start)
-    # Of a value that the cut went through, what is left may be too short to be found.
-    end = min(_KEPT, len(text) - _RUN) if len(message) > _READ else _KEPT
+    # A value that the cut goes through may be too short to be found in what is left.
+    end = min(_MAX_KEPT, len(text) - _MIN_RUN) if len(message) > _MAX_READ else _MAX_KEPT
     runs = groupby(zip(text[:end], hidden, strict=False), key=lambda pair: pair[1])
     return "".join(_MARK if is_hidden else "".join(character for character, _ in run) for is_hidden, run in runs)
 
@@ -43,18 +64,66 @@ def without_addresses(text: str) -> str:
     return _EMAIL.sub(_MARK, text)
 
 
-def _spans(text: str, values: Iterable[str]) -> Iterator[tuple[int, int]]:
-    for found in _EMAIL.finditer(text):
-        yield found.span()
-    for value in values:
-        start = text.find(value) if len(value) >= _SHORTEST else -1
-        while start >= 0:
-            yield start, start + len(value)
-            start = text.find(value, start + 1)
-    all_values = "\0".join(values)[:_SEARCHED]
-    for start in range(len(text) - _RUN + 1):
-        if text[start : start + _RUN] in all_values:
-            yield start, start + _RUN
+def loggable_key(key: str) -> str:
+    """A key for a log or an attribute: as it is when it is a ULID, a UUID or a hash, otherwise hashed.
+
+    A foreign ``job_id`` or ordering key may be an email address, or an order of somebody's.
+    """
+    return key if _OPAQUE.fullmatch(key) else "hashed-" + hashlib.sha256(key.encode(errors="replace")).hexdigest()[:16]
+
+
+class _Values:
+    """Values of a job's body, as a message may quote them; all in lower case."""
+
+    def __init__(self, data: bytes) -> None:
+        self.whole: set[str] = set()
+        self.personal: set[str] = set()
+        self.size = 0
+        for value, is_personal in _leaves(data):
+            text = _lower(_unescaped(value[:_MAX_VALUE]))
+            if text in self.whole or text in self.personal:
+                continue
+            self.size += len(text)
+            if self.size > _MAX_SEARCHED:
+                return
+            if len(text) >= _MIN_VALUE:
+                self.whole.add(text)
+            elif is_personal and text.strip():
+                self.personal.add(text)
+
+
+def _spans(text: str, values: _Values) -> Iterator[tuple[int, int]]:
+    for pattern in (_EMAIL, _PHONE):
+        for found in pattern.finditer(text):
+            yield found.span()
+    lower = _lower(text)
+    for found in _WORD.finditer(lower):
+        if found[0] in values.personal:
+            yield found.span()
+    for value in values.whole:
+        yield from _occurrences(lower, value)
+    for value in values.personal:
+        if not _WORD.fullmatch(value):
+            yield from _occurrences(lower, value)
+    searched = "\0".join(values.whole)
+    for start in range(len(lower) - _MIN_RUN + 1):
+        if lower[start : start + _MIN_RUN] in searched:
+            yield start, start + _MIN_RUN
+
+
+def _occurrences(text: str, value: str) -> Iterable[tuple[int, int]]:
+    start = text.find(value)
+    while start >= 0:
+        yield start, start + len(value)
+        start = text.find(value, start + 1)
+
+
+def _lower(text: str) -> str:
+    """Lower case, character by character, so that positions stay: "İ" alone would become two."""
+    lower = text.lower()
+    return (
+        lower if len(lower) == len(text) else "".join(each.lower() if len(each.lower()) == 1 else each for each in text)
+    )
 
 
 def _unescaped(text: str) -> str:
@@ -70,17 +139,25 @@ def _character(escape: re.Match[str]) -> str:
     return chr(int(code[1:], 16)) if len(code) > 1 else _CONTROLS.get(code, code)
 
 
-def _values(data: bytes) -> Iterator[str]:
+def _leaves(data: bytes) -> Iterator[tuple[str, bool]]:
+    """Every text and number of a body, and whether its field says who somebody is."""
     try:
-        left = [msgspec.json.decode(data)]
+        left = [(msgspec.json.decode(data), False)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
     # Not by recursion: JSON may be nested deeper than Python's stack.
     while left:
-        match left.pop():
-            case dict() as branch:
-                left += branch.values()
-            case list() as branch:
-                left += branch
-            case str() | int() | float() as leaf if leaf not in KINDS_AND_ACTIONS:
-                yield str(leaf)
+        branch, is_personal = left.pop()
+        match branch:
+            case dict():
+                left += [(value, is_personal or _is_personal(name)) for name, value in branch.items()]
+            case list():
+                left += [(value, is_personal) for value in branch]
+            case bool():
+                pass
+            case str() | int() | float() if branch not in KINDS_AND_ACTIONS:
+                yield str(branch), is_personal
+
+
+def _is_personal(field: str) -> bool:
+    return field not in _IMPERSONAL and _PERSONAL.search(field) is not None

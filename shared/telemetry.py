@@ -5,7 +5,6 @@ metrics and alerts in Terraform count these lines by ``kind``, ``outcome`` and `
 """
 
 import hashlib
-import re
 import sys
 import time
 import traceback
@@ -17,11 +16,7 @@ import msgspec
 
 from . import deadlines
 from .outcome import Done, Failed, Outcome, Retry
-
-# A ULID, a UUID, or a hash in hex.
-_PLAIN_KEY = re.compile(
-    r"[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-f]{64}"
-)
+from .redaction import loggable_key
 
 Severity = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 
@@ -160,14 +155,6 @@ class Telemetry:
         # One write per line: lines of concurrent processes on one pipe do not mix below 4 KB.
         sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
         sys.stdout.flush()
-
-
-def loggable_key(key: str) -> str:
-    """A job key for a log: as it is when it cannot hold anything personal (a ULID, UUID or hash), otherwise hashed.
-
-    A foreign ``job_id`` may be an email address or an order of somebody's.
-    """
-    return key if _PLAIN_KEY.fullmatch(key) else "hashed-" + hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def _described(outcome: Outcome) -> tuple[Severity, str, str, str, int | None, str]:

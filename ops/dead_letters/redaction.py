@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from shared.telemetry import loggable_key
+from shared.redaction import loggable_key
 
 # Names such as plan or order-total. Others, such as an email address used as a key, are values.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from ops.dead_letters.letter import DeadLetter
 from ops.jobs import persons
-from shared.telemetry import loggable_key
+from shared.redaction import loggable_key
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _AGE = re.compile(r"([0-9]{1,6})([smhd])")

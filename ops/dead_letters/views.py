@@ -12,7 +12,8 @@ from ops import screen
 from ops.dead_letters import redaction
 from ops.dead_letters.letter import DeadLetter
 from ops.jobs import persons
-from shared.telemetry import Telemetry, loggable_key
+from shared.redaction import loggable_key
+from shared.telemetry import Telemetry
 
 
 class View:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from .. import deadlines
 from ..attributes import DeadLetterAttributes, republished, sanitize
 from ..outcome import Failed
+from ..redaction import loggable_key
 from .message import PushMessage
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def dead_letter_attributes(function: str, message: PushMessage, failure: Failed)
         function=function,
         attempt="" if message.attempt is None else str(message.attempt),
         lane=message.lane,
-        ordering_key=message.ordering_key,
+        # It may name the person. A replay of each job of theirs has the same key.
+        ordering_key=loggable_key(message.ordering_key) if message.ordering_key else "",
     )
     return told.encode(message.attributes, message.origin)
 

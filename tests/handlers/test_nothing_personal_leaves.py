@@ -33,7 +33,7 @@ WRONG: dict[str, dict[str, Any]] = {
 every_kind = pytest.mark.parametrize("kind", BODIES)
 # What the publisher chose to put beside the body is kept for a replay, as is the body.
 TAGS = {"job_id": ADDRESS, "note": CANARY}
-THEIRS = {"job_id", "note", "original-ordering_key"}
+THEIRS = {"job_id", "note"}
 
 
 def echoing(code: int, where: str, *, twice: bool = False) -> Answer:

@@ -8,6 +8,7 @@ import pytest
 
 from shared.outcome import Outcome
 from shared.pubsub.message import PushMessage
+from shared.redaction import loggable_key
 from shared.topology import topology
 from tests.customerio.conftest import status
 from tests.handlers.conftest import RETRY_TOPIC, Make
@@ -84,7 +85,7 @@ async def test_a_dead_letter_is_the_job_as_it_came_with_what_is_known(identify: 
         "attempt": "3",
         "lane": "main",
         "first_publish_time": "2026-05-01T12:00:00.123000+00:00",
-        "original-ordering_key": "id:",
+        "original-ordering_key": loggable_key("id:"),
         "team": "crm",
         "original-reason": "churn",
         "original-topic": "mine",

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.jobs import KINDS_AND_ACTIONS
 from shared.redaction import redacted, without_addresses
 
 SECRET = 'Ada Lovelace\'s <b>"canary"</b> é\n\t\\ 😀 of the canary house'
@@ -92,4 +93,63 @@ VALUES = st.recursive(
 @given(VALUES, st.text(min_size=6, max_size=40), st.text(max_size=20), st.text(max_size=20))
 def test_of_any_job_and_any_words(other: Any, secret: str, before: str, after: str) -> None:
     message = redacted(before + secret + after, json.dumps([other, secret]).encode())
-    assert secret not in message or secret in "[redacted]"
+    assert secret not in message or secret in "[redacted]" or secret in KINDS_AND_ACTIONS
+
+
+# Names and identifiers of people, however short.
+PERSONAL_FIELDS = ["first_name", "last_name", "id", "email", "phone", "customer_id", "city", "to", "bcc"]
+WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=5)
+SPELLINGS = {
+    "as it is": str,
+    "lower case": str.lower,
+    "upper case": str.upper,
+    "json": json.dumps,
+    "in brackets": lambda text: f"({text})",
+}
+
+
+@given(st.sampled_from(PERSONAL_FIELDS), WORDS, st.sampled_from(sorted(SPELLINGS)))
+def test_names_and_identifiers_go_however_short_and_however_they_are_spelt(
+    field: str, value: str, spelling: str
+) -> None:
+    if len(value.lower()) != len(value) or len(value.upper()) != len(value):
+        value = "ada"
+    body = json.dumps({"identifiers": {field: value}, "plan": "pro"}).encode()
+    message = redacted(f"<< {SPELLINGS[spelling](value)} >> is taken", body)
+    assert message.startswith("<< ")
+    assert value.lower() not in message.removesuffix("is taken").replace("[redacted]", "").lower()
+
+
+GROUPS = st.sampled_from([" ", "-", ".", "", ") ", " ("])
+
+
+@given(st.integers(1_000_000, 999_999_999_999_999), st.lists(GROUPS, min_size=5, max_size=5), st.booleans())
+def test_phones_go_however_they_are_grouped(number: int, groups: list[str], plus: bool) -> None:
+    digits = str(number)
+    spelt = "".join(
+        digit + (groups[position // 3 % 5] if position % 3 == 2 and position < len(digits) - 1 else "")
+        for position, digit in enumerate(digits)
+    )
+    body = json.dumps({"to": f"+{digits}", "transactional_message_id": 1}).encode()
+    message = redacted(f"no such number: {'+' if plus else ''}{spelt}!", body)
+    assert not [each for each in message if each.isdigit()]
+    assert message.endswith("!")
+
+
+@pytest.mark.parametrize("text", ["+45 12 34 56 78", "0045-12345678", "(415) 555-0101", "12 34 56 78"])
+def test_a_phone_goes_even_if_the_job_does_not_hold_it(text: str) -> None:
+    message = redacted(f"to {text} failed", b"{}")
+    assert message.replace("(", "") == "to [redacted] failed"
+
+
+def test_numbers_that_say_what_to_do_stay() -> None:
+    body = b'{"transactional_message_id": 7, "identifiers": {"id": "42"}}'
+    message = "transactional message 7 not found; at most 32768 bytes in 300 attributes"
+    assert redacted(message, body) == message
+
+
+@pytest.mark.parametrize("size", [100_001, 400_001, 9_000_000])
+def test_a_job_too_large_to_search_leaves_nothing_of_the_words_and_takes_no_time(size: int) -> None:
+    body = json.dumps({"identifiers": {"id": "canary-42"}, "data": [f"{n:08}" for n in range(size // 8)]}).encode()
+    assert "canary" not in redacted("no canary-42 here", body)
+    assert redacted("", body) == ""

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from typer.testing import Result
 
-from shared.telemetry import loggable_key
+from shared.redaction import loggable_key
 from tests.function_process import ROOT
 from tests.ops.conftest import Broker, Machine
 

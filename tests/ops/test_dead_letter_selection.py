@@ -51,7 +51,7 @@ def test_all_filters_must_hold(selection: Selection, chosen: bool) -> None:
 
 
 def test_a_job_id_that_lists_show_as_a_hash_is_found_by_it() -> None:
-    from shared.telemetry import loggable_key  # noqa: PLC0415
+    from shared.redaction import loggable_key  # noqa: PLC0415
 
     shown = loggable_key("someone@example.com")
     assert shown != "someone@example.com"

@@ -7,6 +7,7 @@ from shared.attributes import MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, De
 from shared.outcome import Failed
 from shared.pubsub.message import PushMessage
 from shared.pubsub.topic import dead_letter_attributes
+from shared.redaction import loggable_key
 
 FAILURE = Failed(error_class="rejected", reason="invalid", status=207, field="attributes.plan", message="m" * 3000)
 
@@ -37,7 +38,7 @@ def test_a_dead_letter_says_what_where_and_when() -> None:
         "attempt": "4",
         "lane": "retry",
         "first_publish_time": "2026-05-01T00:00:00+00:00",
-        "ordering_key": "id:1",
+        "ordering_key": loggable_key("id:1"),
         "channel": "sms",
     }
 
@@ -73,6 +74,6 @@ def test_ours_survive_where_the_publishers_are_too_many() -> None:
         "invalid",
         "rejected",
         "identify",
-        "id:1",
+        loggable_key("id:1"),
     )
     assert own.keys() - {"job_id", "first_publish_time"} < theirs.keys()

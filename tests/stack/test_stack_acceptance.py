@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.customerio.signature import sign
-from shared.telemetry import loggable_key
+from shared.redaction import loggable_key
 from shared.topology import topology
 from tests.stack.stack_helpers import RunningStack, post, read_env, until
 
