@@ -62,6 +62,8 @@ SECRET_REFRESH_SECONDS = 5.0
 SIGNING_KEY_KEPT_SECONDS = 60.0
 # An unauthenticated caller decides when signing keys are looked for, so that is limited, too.
 SIGNING_KEY_REFRESH_SECONDS = 5.0
+# A webhook waits this long for keys that are read anew, as long as old ones are known.
+SIGNING_KEY_WAIT_SECONDS = 1.0
 
 # --- Webhook ---------------------------------------------------------------------------------------
 

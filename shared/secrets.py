@@ -24,6 +24,10 @@ class SecretUnavailableError(Exception):
     """Secret Manager did not give the secret. Holds its name, not its value."""
 
 
+class NoEnabledVersionError(SecretUnavailableError):
+    """Secret Manager answered, and no version of the secret is enabled: none of the values known before counts."""
+
+
 class Secret(Protocol):
     """One secret and its enabled versions."""
 
@@ -31,7 +35,8 @@ class Secret(Protocol):
         """Values of the enabled versions, newest first; at least one.
 
         Raises:
-            SecretUnavailableError: there is none, or Secret Manager did not answer.
+            SecretUnavailableError: if Secret Manager did not answer and no value is known from before.
+            NoEnabledVersionError: if no version is enabled.
         """
 
     async def refresh(self) -> None:
@@ -77,7 +82,7 @@ class SecretManagerSecret:
         self._now = now
         self._client: SecretManagerServiceClient | None = None
         self._kept: tuple[str, ...] = ()
-        self._problem = "was not read yet"
+        self._problem = SecretUnavailableError(f"{name}: was not read yet")
         self._known_until = 0.0
         self._read_at = -deadlines.SECRET_REFRESH_SECONDS
         self._reading = asyncio.Lock()
@@ -88,8 +93,7 @@ class SecretManagerSecret:
                 if self._now() >= self._known_until:
                     await self._read()
         if not self._kept:
-            msg = f"{self._name}: {self._problem}"
-            raise SecretUnavailableError(msg)
+            raise self._problem.with_traceback(None)
         return self._kept
 
     async def refresh(self) -> None:
@@ -100,10 +104,11 @@ class SecretManagerSecret:
         kept_seconds = deadlines.SECRET_KEPT_SECONDS
         try:
             self._kept = await asyncio.to_thread(self._enabled_versions)
-            self._problem = "has no enabled version; add one with `gcloud secrets versions add`"
+            advice = "has no enabled version; add one with `gcloud secrets versions add`"
+            self._problem = NoEnabledVersionError(f"{self._name}: {advice}")
         except Exception as error:  # noqa: BLE001 - the client raises many kinds; each means the same here
             # The last known values beat none.
-            self._problem = type(error).__name__
+            self._problem = SecretUnavailableError(f"{self._name}: {type(error).__name__}")
             kept_seconds = deadlines.SECRET_REFRESH_SECONDS
         self._read_at = self._now()
         self._known_until = self._read_at + (kept_seconds if self._kept else deadlines.SECRET_REFRESH_SECONDS)

@@ -47,6 +47,7 @@ class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
         lane: Lane of the subscription that pushed it.
         attempt: Number of the delivery on this subscription, from 1; None where Pub/Sub does not say.
         ordering_key: Ordering key as published, or empty.
+        deadline: ``time.monotonic()`` by which the push is answered. What cannot finish by then is not started.
     """
 
     key: str
@@ -57,6 +58,7 @@ class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
     lane: LaneName = "main"
     attempt: int | None = None
     ordering_key: str = ""
+    deadline: float = float("inf")
 
     @property
     def origin(self) -> Origin:
@@ -67,8 +69,8 @@ class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
 _decode = msgspec.json.Decoder(_Push).decode
 
 
-def read_push(body: bytes) -> PushMessage:
-    """Read the body of a push.
+def read_push(body: bytes, *, deadline: float = float("inf")) -> PushMessage:
+    """Read the body of a push that is to be answered by ``deadline``.
 
     Raises:
         NotAPushError: if it is not one.
@@ -83,10 +85,10 @@ def read_push(body: bytes) -> PushMessage:
         push = push.data
     if push.message is None:
         raise NotAPushError('not a Pub/Sub push: "message" is missing')
-    return _push_message(push, push.message)
+    return _push_message(push, push.message, deadline)
 
 
-def _push_message(push: _Push, message: _Message) -> PushMessage:
+def _push_message(push: _Push, message: _Message, deadline: float) -> PushMessage:
     attributes = message.attributes or {}
     origin = Origin.decode(attributes)
     published_at = origin.first_published_at or parse_instant(message.publishTime or message.publish_time)
@@ -101,6 +103,7 @@ def _push_message(push: _Push, message: _Message) -> PushMessage:
         lane="retry" if origin.forwarded or push.subscription.endswith(RETRY_SUFFIX) else "main",
         attempt=push.deliveryAttempt,
         ordering_key=message.orderingKey,
+        deadline=deadline,
     )
 
 

@@ -1,21 +1,28 @@
 """What a function does with a push: read the message, let the handler settle the job, answer by its outcome."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
+from .. import deadlines
 from ..jobs.errors import InvalidJob
+from ..lifetime import Lifetime
 from ..outcome import Failed, Outcome, Retry
 from ..redaction import without_addresses
+from ..request_body import BodyBudget, BodyTooLargeError, TooLarge, TooManyBytesError
 from ..telemetry import JobLine, Telemetry
 from ..topology import topology
 from .message import NotAPushError, PushMessage, read_push
 from .topic import DeadLetters, PublishError, RetryLane
 
-# Bodies under way at once. A job takes about five times its body, and a function has 512 MiB.
+# Pub/Sub takes messages of 10 MB, which base64 makes 13.4 MB; a push holds little else.
+# https://cloud.google.com/pubsub/quotas#resource_limits
+_MAX_BODY_BYTES = 16_000_000
+# Bodies under way at once. A push holds its body, the decoded data and the request that is made of it, about three
+# times its body in all, and a function has 512 MiB.
 _MAX_BYTES = 64_000_000
 
 Handle = Callable[[PushMessage], Awaitable[Outcome]]
@@ -30,38 +37,50 @@ class PushEndpoint:
         telemetry: Gets one line per push.
         retry_lane: Where a job goes that was tried a few times in vain; None leaves that to Pub/Sub, which keeps the
             order of messages.
+        lifetime: Life of the instance; after its end nothing new begins.
     """
 
     def __init__(
-        self, handle: Handle, dead_letters: DeadLetters, telemetry: Telemetry, *, retry_lane: RetryLane | None = None
+        self,
+        handle: Handle,
+        dead_letters: DeadLetters,
+        telemetry: Telemetry,
+        *,
+        retry_lane: RetryLane | None = None,
+        lifetime: Lifetime | None = None,
     ) -> None:
         self._handle = handle
         self._dead_letters = dead_letters
         self._telemetry = telemetry
         self._retry_lane = retry_lane
-        self._bytes = 0
+        self._lifetime = lifetime or Lifetime()
+        self._bodies = BodyBudget(max_body=_MAX_BODY_BYTES, max_total=_MAX_BYTES)
 
     async def __call__(self, request: Request) -> Response:
         """Answer one push: 204, 429, 503, 400 for what is no push, 500 for a fault of ours."""
-        size = _content_length(request)
-        if self._bytes + size > _MAX_BYTES:
-            self._telemetry.refused(429, "too many bytes of pushes are under way")
-            return Response(status_code=429)
-        self._bytes += size
+        self._lifetime.watch()
+        started = time.monotonic()
+        if self._lifetime.is_ending:
+            return self._refuse(503, "the instance is shutting down")
         try:
-            return await self._answer(request)
-        finally:
-            self._bytes -= size
-
-    async def _answer(self, request: Request) -> Response:
-        started = time.perf_counter()
-        try:
-            message = read_push(await request.body())
+            async with self._bodies.holding(request) as read:
+                message = read_push(await read(), deadline=started + deadlines.PUSH_SECONDS)
+                return await self._answer(message, started, request.headers)
         except NotAPushError as error:
-            self._telemetry.refused(400, str(error))
-            return PlainTextResponse(str(error), status_code=400)
+            return self._refuse(400, str(error))
+        except BodyTooLargeError:
+            self._refuse(413, f"a push of more than {_MAX_BODY_BYTES} bytes is not Pub/Sub's")
+            return TooLarge()
+        except TooManyBytesError:
+            return self._refuse(429, "too many bytes of pushes are under way")
         except ClientDisconnect:
             return Response(status_code=400)
+
+    def _refuse(self, status: int, why: str) -> Response:
+        self._telemetry.refused(status, why)
+        return PlainTextResponse(why, status_code=status)
+
+    async def _answer(self, message: PushMessage, started: float, headers: Mapping[str, str]) -> Response:
         try:
             outcome = await self._settle(message)
         except Exception as error:  # noqa: BLE001 - the job stays with Pub/Sub, and the error's text out of the log
@@ -72,9 +91,9 @@ class PushEndpoint:
             job_id=message.key,
             lane=message.lane,
             attempt=message.attempt,
-            seconds=time.perf_counter() - started,
+            seconds=time.monotonic() - started,
         )
-        self._telemetry.job(line, request.headers)
+        self._telemetry.job(line, headers)
         return Response(status_code=outcome.answer_status)
 
     async def _settle(self, message: PushMessage) -> Outcome:
@@ -120,10 +139,3 @@ def _attempts_spent(outcome: Retry) -> Failed:
         message=outcome.message,
         subject=outcome.subject,
     )
-
-
-def _content_length(request: Request) -> int:
-    try:
-        return int(request.headers.get("content-length", "0"))
-    except ValueError:
-        return 0

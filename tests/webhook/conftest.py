@@ -51,7 +51,7 @@ async def pubsub_server() -> AsyncIterator[FakePubSub]:
         request_deserializer=PublishRequest.pb().FromString,
         response_serializer=PublishResponse.pb().SerializeToString,
     )
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("google.pubsub.v1.Publisher", {"Publish": handler}),)
     )

@@ -11,11 +11,12 @@ import httpx
 import pytest
 
 from shared.customerio.signature import sign
+from shared.handlers.webhook import MAX_EVENT_BYTES, MAX_UNSIGNED_BYTES
 from tests.function_process import RunningFunction
 from tests.payloads import BODY, KEY, SAMPLES, SIGNATURE, TIMESTAMP
 from tests.webhook.conftest import DEAD_LETTERS, EVENTS, FakePubSub
 
-LIMIT = 1024 * 1024
+LIMIT = MAX_UNSIGNED_BYTES
 
 
 def headers(body: bytes, *, key: str = KEY, timestamp: str = TIMESTAMP) -> dict[str, str]:
@@ -112,16 +113,31 @@ async def test_only_post(caller: httpx.AsyncClient, pubsub: FakePubSub, method: 
     assert pubsub.published == []
 
 
-async def test_a_body_of_the_limit_is_taken_and_a_longer_one_is_not(
-    caller: httpx.AsyncClient, pubsub: FakePubSub
-) -> None:
-    largest = BODY[:-1] + b" " * (LIMIT - len(BODY)) + b"}"
+async def test_a_signed_webhook_of_several_megabytes_is_an_event(caller: httpx.AsyncClient, pubsub: FakePubSub) -> None:
+    largest = BODY[:-1] + b" " * (MAX_EVENT_BYTES - len(BODY)) + b"}"
     assert (await caller.post("/", content=largest, headers=headers(largest))).status_code == 200
     assert pubsub.published[0][1] == largest
-    longer = largest + b" "
+
+
+async def test_a_signed_webhook_larger_than_a_message_is_set_aside_cut_and_never_stalls_the_stream(
+    caller: httpx.AsyncClient, pubsub: FakePubSub
+) -> None:
+    larger = BODY[:-1] + b" " * (MAX_EVENT_BYTES + 1 - len(BODY)) + b"}"
+    assert (await caller.post("/", content=larger, headers=headers(larger))).status_code == 200
+    [(topic, data, attributes)] = pubsub.published
+    assert (topic, data) == (DEAD_LETTERS, larger[:MAX_EVENT_BYTES])
+    assert (attributes["class"], attributes["reason"]) == ("not_an_event", "too_large")
+    assert str(len(larger)) in attributes["message"]
+
+
+async def test_a_long_body_that_cannot_be_signed_is_413_and_one_that_is_not_signed_401(
+    caller: httpx.AsyncClient, pubsub: FakePubSub
+) -> None:
+    longer = BODY[:-1] + b" " * LIMIT + b"}"
     for body in (longer, longer * 3):  # the caller sees the answer, and no reset
-        assert (await caller.post("/", content=body, headers=headers(body))).status_code == 413
-    assert len(pubsub.published) == 1
+        assert (await caller.post("/", content=body)).status_code == 413
+    assert (await caller.post("/", content=longer, headers=headers(BODY))).status_code == 401
+    assert pubsub.published == []
 
 
 async def test_of_a_body_announced_as_too_long_nothing_is_read(webhook: RunningFunction) -> None:
