@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from shared.attributes import republished
 from shared.ledger import SQLiteLedger
-from shared.pubsub.message import read_push
+from shared.outcome import Failed
+from shared.pubsub.message import PushMessage, read_push
 from shared.pubsub.push import PushEndpoint
 from tests.customerio.conftest import Upstream
 from tests.ledger.ledger_helpers import Clock
@@ -72,6 +73,7 @@ class Function:
     """A function's endpoint behind an HTTP client."""
 
     def __init__(self, endpoint: PushEndpoint) -> None:
+        self.endpoint = endpoint
         app = Starlette(routes=[Route("/", endpoint.__call__, methods=["POST"])])
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://function")
 
@@ -98,6 +100,9 @@ class Around:
         always = ("job_id", "job_id_from", "function", "attempt", "lane", "first_publish_time")
         return {name: value for name, value in attributes.items() if name not in always}
 
+    def nowhere(self) -> "Nowhere":
+        return Nowhere()
+
     @property
     def ledger_file(self) -> Path:
         return Path(str(self.ledger._path))
@@ -112,3 +117,10 @@ class Around:
 
 def lines(output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines()]
+
+
+class Nowhere:
+    """Takes no dead letter, because none is expected."""
+
+    async def put(self, message: PushMessage, failure: Failed) -> None:
+        raise AssertionError(message, failure)

@@ -1,5 +1,6 @@
 """What a push is answered for the endpoint's own reasons: no envelope, a fault, too late, the last attempt."""
 
+import asyncio
 import json
 import time
 from dataclasses import replace
@@ -7,8 +8,11 @@ from dataclasses import replace
 import pytest
 
 from shared.outcome import Outcome
+from shared.pubsub import push as push_module
 from shared.pubsub.message import PushMessage
+from shared.pubsub.push import PushEndpoint
 from shared.redaction import loggable_key
+from shared.telemetry import Telemetry
 from shared.topology import topology
 from tests.customerio.conftest import status
 from tests.handlers.conftest import RETRY_TOPIC, Make
@@ -178,3 +182,24 @@ async def test_what_the_last_attempt_says_of_a_job_that_is_refused_is_why(identi
     around.upstream.then(status(400, {"errors": [{"reason": "parse", "message": "bad"}]}))
     assert await identify.push(Push(PERSON).in_retry_lane(LAST)) == 204
     assert around.dead_letter()["class"] == "rejected"
+
+
+async def test_pushes_give_their_bytes_back_however_many_come(
+    identify: Function, around: Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around.upstream.then(*[status(503)] * 3)
+    note = Push({"identifiers": {"id": "1"}, "attributes": {"note": "x" * 900}})
+    monkeypatch.setattr(push_module, "_MAX_BYTES", 2 * len(note.body()))
+    bounded = Function(
+        PushEndpoint(identify.endpoint._handle, around.nowhere(), Telemetry("identify", "identify", "p"))
+    )
+    answers = [await bounded.push(note) for _ in range(20)] + [await bounded.post(b"x" * 1500) for _ in range(3)]
+    assert set(answers) <= {204, 503, 400}
+    assert bounded.endpoint._bodies._held == 0
+    both = await asyncio.gather(*(bounded.push(note) for _ in range(3)))
+    assert sorted(both) == [204, 204, 429]
+
+
+async def test_a_push_larger_than_any_message_is_refused(identify: Function, around: Around) -> None:
+    assert await identify.post(b"x" * 16_000_001) == 413
+    assert around.upstream.bodies == []

@@ -1,6 +1,7 @@
 """The webhook endpoint with keys that change and parts that break, which the process of the other tests cannot show."""
 
 import asyncio
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,25 @@ async def test_an_old_timestamp_is_refused_where_a_limit_is_set() -> None:
     receiver = Receiver("key", max_age=300)
     assert await receiver.post("key", timestamp=now) == 200
     assert await receiver.post("key", timestamp=TIMESTAMP) == 401
+
+
+async def test_an_old_timestamp_is_refused_with_a_key_that_is_new_to_us_too() -> None:
+    receiver = Receiver("old", max_age=300)
+    await receiver.post("old", timestamp=str(int(time.time())))
+    receiver.secret.current = ("new", "old")
+    receiver.clock.now += 10
+    assert await receiver.post("new", timestamp=TIMESTAMP) == 401
+    assert await receiver.post("new", timestamp=str(int(time.time()))) == 200
+
+
+@pytest.mark.parametrize(("metric", "logged"), [("bounced", "bounced"), ("ada@example.com", "other"), ("x y", "other")])
+async def test_only_a_plain_word_of_an_event_reaches_the_log(
+    capsys: pytest.CaptureFixture[str], metric: str, logged: str
+) -> None:
+    body = json.dumps({"event_id": "01J", "object_type": "email", "metric": metric}).encode()
+    assert await Receiver("key").post("key", body=body) == 200
+    line = json.loads(capsys.readouterr().out)
+    assert (line["outcome"], line["reason"]) == ("published", logged)
 
 
 async def test_a_fault_of_ours_is_503_and_its_text_stays_out_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
