@@ -79,3 +79,43 @@ REFUSED_BODY_SECONDS = 1.0
 
 # One line per refused caller in this time, whatever is sent.
 REFUSAL_LOG_SECONDS = 1.0
+
+# --- Customer.io's client and BigQuery -------------------------------------------------------------
+
+# A lone operation waits this long for company before its batch leaves.
+BATCH_LINGER_SECONDS = 0.005
+
+# Part-filled Track batches leave at most this often, so that they fill under load.
+BATCH_INTERVAL_SECONDS = 0.02
+
+# A request is not started with less time than this before its deadline: Customer.io answers well within it.
+MIN_REQUEST_SECONDS = 1.0
+
+# Time for DNS, TCP and TLS of a new connection to Customer.io.
+CONNECT_SECONDS = 5.0
+
+# Idle connections are dropped after this. It is aiohttp's own default; the next request after a longer rest opens a
+# new connection, which also covers an instance that was frozen meanwhile.
+KEEPALIVE_SECONDS = 15.0
+
+# Pauses of an open circuit breaker: the first one, and the bound of their doubling.
+BREAKER_MIN_PAUSE_SECONDS = 1.0
+BREAKER_MAX_PAUSE_SECONDS = 30.0
+
+# Longest pause taken from a Retry-After header. customerio-node clamps the header to the same value.
+MAX_RETRY_AFTER_SECONDS = 300.0
+
+# Tokens that nobody took for this long stay due at once, which makes up for a late timer. With more, a burst after a
+# rest would exceed the account's rate.
+RATE_BURST_SECONDS = 0.1
+
+# A row waits this long for company before its insert leaves.
+ROW_LINGER_SECONDS = 0.005
+
+# An attempt to insert rows may take this long to connect, and as long again to read. No attempt begins after
+# ROW_RETRY_SECONDS, so an insert ends within ROW_RETRY_SECONDS + 2 * ROW_ATTEMPT_SECONDS = 18 s.
+ROW_ATTEMPT_SECONDS = 5.0
+ROW_RETRY_SECONDS = 8.0
+
+# A row is given back after this long, whatever it waits for. Shorter than a push may take.
+ROW_WAIT_SECONDS = 30.0

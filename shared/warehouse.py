@@ -1,4 +1,4 @@
-"""Rows into BigQuery: one streaming insert for all that wait, and to each caller the fate of its own row.
+"""Rows into BigQuery: one streaming insert for all that wait, and to each caller the result of its own row.
 
 https://cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/insertAll. Inserts are sent with ``skipInvalidRows``:
 the good rows of a request are taken and each bad one is named. The default would insert none of them, call the good
@@ -10,36 +10,45 @@ import json
 import os
 import re
 import threading
-from collections import deque
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .batching import BacklogFullError, BatchLimits, Entry, MicroBatcher, NotSentError, ResultLateError
+from .deadlines import (
+    MIN_REQUEST_SECONDS,
+    ROW_ATTEMPT_SECONDS,
+    ROW_LINGER_SECONDS,
+    ROW_RETRY_SECONDS,
+    ROW_WAIT_SECONDS,
+)
+
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client
 
-# BigQuery's limits are 50,000 rows and 10 MB a request, and 500 rows are what it recommends.
-_ROWS = 500
-_BYTES = 5_000_000
-_GATHER_SECONDS = 0.005
-_IN_FLIGHT = 4
-# What may wait while BigQuery does not answer, and for how long: below the push's deadline, within a function's memory.
-_WAITING_BYTES = 20_000_000
-_LONGEST_WAIT_SECONDS = 30.0
+# BigQuery takes 50,000 rows and 10 MB a request, and recommends 500 rows: https://cloud.google.com/bigquery/quotas
+_LIMITS = BatchLimits(
+    max_bytes=5_000_000,
+    max_items=500,
+    max_in_flight=4,
+    max_waiting_items=20_000,
+    max_waiting_bytes=20_000_000,  # well within a function's memory while BigQuery does not answer
+    linger=ROW_LINGER_SECONDS,
+    min_seconds=MIN_REQUEST_SECONDS,
+)
 
-# A connect and a read may take this long each, and no attempt begins after the second: 18 s at the worst, well within
-# the 50 s that a function has.
-_ATTEMPT_SECONDS = 5.0
-_ATTEMPTS_BEGIN_SECONDS = 8.0
+# Statuses about the table or our access to it: waiting does not help, and no row is at fault.
+_ACCESS_STATUSES = frozenset({401, 403, 404})
+_PASSING_REASONS = frozenset({"rateLimitExceeded", "quotaExceeded", "backendError"})
 
-# Answers that say nothing about the rows and do not pass by themselves.
-_REFUSED = frozenset({401, 403, 404})
-_PASSING = frozenset({"rateLimitExceeded", "quotaExceeded", "backendError"})
+# Statuses about the content of a request: some row in it is at fault.
+_CONTENT_STATUSES = frozenset({400, 413})
 
 
 class WarehouseError(Exception):
-    """Base of what becomes of a row that is not in."""
+    """Base of the errors about a row that was not inserted."""
 
 
 class RowRejectedError(WarehouseError):
@@ -47,7 +56,7 @@ class RowRejectedError(WarehouseError):
 
     Args:
         reason: BigQuery's word, such as ``invalid``.
-        field: the column at fault, or empty.
+        field: Column at fault; empty if none was named.
         message: BigQuery's sentence up to where it may quote a value.
     """
 
@@ -59,43 +68,43 @@ class RowRejectedError(WarehouseError):
 
 
 class WarehouseUnavailableError(WarehouseError):
-    """The row could not be inserted now; it may be in all the same. To be tried again.
+    """The row could not be inserted now, or its insert was not confirmed. It can be tried again.
 
     Args:
-        reason: a word for logs and alerts.
-        status: HTTP status of the answer, if there was one.
-        hold: a person has to act: permission, table or column missing.
+        reason: A word for logs and alerts.
+        status: HTTP status of the answer; None if there was none.
+        needs_operator: Whether a person has to act: permission, table or column missing.
     """
 
-    def __init__(self, reason: str, *, status: int | None = None, hold: bool = False) -> None:
+    def __init__(self, reason: str, *, status: int | None = None, needs_operator: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
-        self.hold = hold
+        self.needs_operator = needs_operator
 
 
 class Warehouse(Protocol):
     """Where rows are kept."""
 
-    async def insert(self, row: Mapping[str, Any], row_id: str) -> None:
-        """Insert one row, once however often it is inserted within about a minute with the same id.
+    async def insert(self, row: Mapping[str, Any], row_id: str, *, deadline: float | None = None) -> None:
+        """Insert one row. Inserts with the same id within about a minute count once.
 
         Args:
-            row: column to value in BigQuery's JSON form.
-            row_id: at most 128 characters.
+            row: Columns and their values in BigQuery's JSON form.
+            row_id: At most 128 characters.
+            deadline: Latest moment for the result, in seconds of ``time.monotonic()``; at most ``ROW_WAIT_SECONDS``
+                from now, which None stands for.
 
         Raises:
-            RowRejectedError: this row will never be taken.
-            WarehouseUnavailableError: to be tried again.
+            RowRejectedError: if this row will never be taken.
+            WarehouseUnavailableError: if it has to be tried again.
         """
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
-    row: Mapping[str, Any]
+class _Row:
+    columns: Mapping[str, Any]
     row_id: str
-    size: int
-    settled: asyncio.Future[None]
 
 
 class BigQueryWarehouse:
@@ -103,7 +112,7 @@ class BigQueryWarehouse:
 
     Args:
         table: ``project.dataset.table``.
-        new_client: makes the official client; called once, in a thread.
+        new_client: Makes the official client; called once, in a thread.
     """
 
     def __init__(self, table: str, *, new_client: Callable[[str], "Client"] | None = None) -> None:
@@ -111,89 +120,56 @@ class BigQueryWarehouse:
         self._new_client = new_client or _new_client
         self._client: Client | None = None
         self._opening = threading.Lock()
-        self._threads = ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="bigquery")
-        self._waiting: deque[_Waiting] = deque()
-        self._waiting_bytes = 0
-        self._gathering: asyncio.TimerHandle | None = None
-        self._requests: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(_LIMITS.max_in_flight, thread_name_prefix="bigquery")
+        self._batcher = MicroBatcher(self._send, _LIMITS)
 
-    async def insert(self, row: Mapping[str, Any], row_id: str) -> None:
-        # The client's own encoding, because what it escapes counts.
+    async def insert(self, row: Mapping[str, Any], row_id: str, *, deadline: float | None = None) -> None:
+        # The client escapes non-ASCII text, so the size is measured in the client's own encoding.
         size = len(json.dumps(row)) + len(row_id)
-        if size > _BYTES:
-            raise RowRejectedError(reason="too_large", field="", message=f"the row takes {size} bytes, limit {_BYTES}")
-        if self._waiting_bytes + size > _WAITING_BYTES:
-            raise WarehouseUnavailableError(reason="too_many_waiting")
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(row, row_id, size, loop.create_future())
-        self._waiting.append(waiting)
-        self._waiting_bytes += size
-        self._begin(partial=False)
-        if self._waiting and self._gathering is None:
-            self._gathering = loop.call_later(_GATHER_SECONDS, self._gathered)
+        if size > _LIMITS.max_bytes:
+            message = f"the row takes {size} bytes, limit {_LIMITS.max_bytes}"
+            raise RowRejectedError(reason="too_large", field="", message=message)
+        longest = time.monotonic() + ROW_WAIT_SECONDS
+        deadline = longest if deadline is None else min(deadline, longest)
         try:
-            async with asyncio.timeout(_LONGEST_WAIT_SECONDS):
-                await waiting.settled
-        except TimeoutError:  # if it is on its way and arrives all the same, its row id keeps it from arriving twice
+            await self._batcher.submit(_Row(row, row_id), size=size, deadline=deadline)
+        except BacklogFullError:
+            raise WarehouseUnavailableError(reason="too_many_waiting") from None
+        except (NotSentError, ResultLateError):  # a row that arrives after all is not kept twice, thanks to its row id
             raise WarehouseUnavailableError(reason="timeout") from None
 
-    def _gathered(self) -> None:
-        self._gathering = None
-        self._begin(partial=True)
-
-    def _begin(self, *, partial: bool) -> None:
-        """Begin the requests for which there is room: full ones, and with ``partial`` one that is not."""
-        while self._waiting and len(self._requests) < _IN_FLIGHT and (partial or self._is_full()):
-            request = asyncio.create_task(self._request(self._take()))
-            self._requests.add(request)
-            request.add_done_callback(self._ended)
-
-    def _is_full(self) -> bool:
-        return len(self._waiting) >= _ROWS or self._waiting_bytes >= _BYTES
-
-    def _ended(self, request: asyncio.Task[None]) -> None:
-        self._requests.discard(request)
-        # What waits without a timer has gathered for as long as the request took.
-        self._begin(partial=self._gathering is None)
-
-    def _take(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
-        size = 0
-        while self._waiting and len(batch) < _ROWS and size + self._waiting[0].size <= _BYTES:
-            waiting = self._waiting.popleft()
-            self._waiting_bytes -= waiting.size
-            if not waiting.settled.done():  # its caller may have gone
-                batch.append(waiting)
-                size += waiting.size
-        return batch
-
-    async def _request(self, batch: Sequence[_Waiting]) -> None:
-        if not batch:
-            return  # all callers had gone, and BigQuery refuses a request of no rows
-        rows = [waiting.row for waiting in batch]
-        row_ids = [waiting.row_id for waiting in batch]
+    async def _send(self, batch: Sequence[Entry[_Row]]) -> None:
+        """Insert one batch and settle its callers. Refused whole, it is halved until the row at fault is alone."""
         loop = asyncio.get_running_loop()
         try:
-            errors = await loop.run_in_executor(self._threads, self._insert, rows, row_ids)
+            errors = await loop.run_in_executor(self._threads, self._insert, [entry.item for entry in batch])
         except Exception as error:  # noqa: BLE001 - whatever it is, every caller is to learn of it
-            for waiting in batch:
-                _settle(waiting, _unavailable(error))
+            if not _is_about_content(error):
+                for entry in batch:
+                    entry.settle(_unavailable(error))
+            elif len(batch) == 1:
+                batch[0].settle(_rejected_alone(error))
+            else:
+                middle = len(batch) // 2
+                for half in (batch[:middle], batch[middle:]):
+                    if in_time := self._batcher.give_back_late(half):
+                        await self._send(in_time)
             return
-        for index, waiting in enumerate(batch):
-            _settle(waiting, _fate(errors.get(index, ())))
+        for index, entry in enumerate(batch):
+            entry.settle(_row_error(errors.get(index, ())))
 
-    def _insert(self, rows: Sequence[Mapping[str, Any]], row_ids: Sequence[str]) -> dict[int, list[dict[str, Any]]]:
+    def _insert(self, rows: Sequence[_Row]) -> dict[int, list[dict[str, Any]]]:
         from google.cloud.bigquery import DEFAULT_RETRY  # noqa: PLC0415 - most of a second, off the event loop
 
         with self._opening:
             client = self._client = self._client or self._new_client(self._table.partition(".")[0])
         errors = client.insert_rows_json(
             self._table,
-            rows,
-            row_ids=row_ids,
+            [row.columns for row in rows],
+            row_ids=[row.row_id for row in rows],
             skip_invalid_rows=True,
-            retry=DEFAULT_RETRY.with_timeout(_ATTEMPTS_BEGIN_SECONDS),
-            timeout=_ATTEMPT_SECONDS,
+            retry=DEFAULT_RETRY.with_timeout(ROW_RETRY_SECONDS),
+            timeout=ROW_ATTEMPT_SECONDS,
         )
         return {error["index"]: error["errors"] for error in errors}
 
@@ -208,24 +184,15 @@ def _new_client(project: str) -> "Client":
     return Client(project=project, credentials=credentials)
 
 
-def _settle(waiting: _Waiting, fate: Exception | None) -> None:
-    if waiting.settled.done():
-        return
-    if fate is None:
-        waiting.settled.set_result(None)
-    else:
-        waiting.settled.set_exception(fate)
-
-
-def _fate(errors: Sequence[Mapping[str, Any]]) -> WarehouseError | None:
-    """What one row's errors mean; None when there are none."""
+def _row_error(errors: Sequence[Mapping[str, Any]]) -> WarehouseError | None:
+    """Read what one row's errors mean; None if there are none."""
     if not errors:
         return None
     missing = next((error for error in errors if str(error.get("message", "")).startswith("no such field")), None)
     if missing is not None:
-        # Rows hold columns of ours only, so the table is behind the code: its change is not applied, or not seen by
-        # the streaming servers yet, which takes minutes. Every row would be rejected; they wait instead.
-        return WarehouseUnavailableError(f"column_missing:{missing.get('location', '')}", hold=True)
+        # Rows hold only columns that we know, so the table is behind the code: the change is not applied, or not seen
+        # by the streaming servers yet, which takes minutes. Every row would be rejected, so they wait instead.
+        return WarehouseUnavailableError(f"column_missing:{missing.get('location', '')}", needs_operator=True)
     error = next((error for error in errors if error.get("reason") == "invalid"), None)
     if error is None:  # stopped, timeout, backendError, …: about the request, not the row
         return WarehouseUnavailableError(str(errors[0].get("reason", "unknown")))
@@ -233,24 +200,53 @@ def _fate(errors: Sequence[Mapping[str, Any]]) -> WarehouseError | None:
 
 
 def _unquoted(message: str) -> str:
-    """BigQuery's sentence up to where it quotes a value: after a colon, in brackets or quotes."""
+    """Cut BigQuery's sentence where it quotes a value: after a colon, in brackets or quotes."""
     return re.split(r"""[:("]|\s'""", message, maxsplit=1)[0].strip()
 
 
+def _cause(error: Exception) -> Exception:
+    """Unwrap the error that ended the client's own retries."""
+    from google.api_core.exceptions import RetryError  # noqa: PLC0415
+
+    return error.cause if isinstance(error, RetryError) and isinstance(error.cause, Exception) else error
+
+
+def _status(error: Exception) -> int | None:
+    from google.api_core.exceptions import GoogleAPICallError  # noqa: PLC0415
+
+    return int(error.code) if isinstance(error, GoogleAPICallError) and error.code else None
+
+
+def _reason(error: Exception) -> str:
+    """BigQuery's word for a refused request; the error's class if it gave none."""
+    details = getattr(error, "errors", ())
+    given = next((str(item.get("reason", "")) for item in details if isinstance(item, dict)), "")
+    return given or type(error).__name__
+
+
+def _is_about_content(error: Exception) -> bool:
+    error = _cause(error)
+    return _status(error) in _CONTENT_STATUSES and _reason(error) not in _PASSING_REASONS
+
+
+def _rejected_alone(error: Exception) -> RowRejectedError:
+    error = _cause(error)
+    return RowRejectedError(_reason(error), "", f"BigQuery answered {_status(error)} to a request of this row alone")
+
+
 def _unavailable(error: Exception) -> Exception:
-    """What a failed request means for its rows; an error that is not the request's is passed on as a fault of ours."""
-    from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError, RetryError  # noqa: PLC0415
+    """Read what a failed request means for its rows. A fault of ours is passed on as it is."""
+    from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError  # noqa: PLC0415
     from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError  # noqa: PLC0415
     from requests import RequestException  # noqa: PLC0415
 
-    if isinstance(error, RetryError) and isinstance(error.cause, Exception):
-        error = error.cause
+    error = _cause(error)
     if isinstance(error, GoogleAPICallError):
-        reason = next((str(item.get("reason", "")) for item in error.errors if isinstance(item, dict)), "")
-        status = int(error.code) if error.code else None
-        return WarehouseUnavailableError(
-            reason or type(error).__name__, status=status, hold=status in _REFUSED and reason not in _PASSING
-        )
+        status, reason = _status(error), _reason(error)
+        needs_operator = status in _ACCESS_STATUSES and reason not in _PASSING_REASONS
+        return WarehouseUnavailableError(reason, status=status, needs_operator=needs_operator)
     if isinstance(error, GoogleAPIError | GoogleAuthError | RequestException | OSError):
-        return WarehouseUnavailableError(type(error).__name__, hold=isinstance(error, DefaultCredentialsError))
+        return WarehouseUnavailableError(
+            type(error).__name__, needs_operator=isinstance(error, DefaultCredentialsError)
+        )
     return error

@@ -6,17 +6,24 @@ https://docs.customer.io/integrations/api/app/
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import msgspec
 
-from .breaker import CircuitBreaker, TokenBucket
-from .errors import CustomerIOError, RateLimitedError
+from ..deadlines import BREAKER_MIN_PAUSE_SECONDS
+from .breaker import CircuitBreaker
+from .errors import RateLimitedError
 from .http import Connection
+from .rate_limit import Places, TokenBucket
 
-# Fewer than the connections of the pool: a request that waited for one until its time was up would look like one
-# that was sent and never answered.
-_REQUESTS = 150
+# Fewer than the pool's connections: a request that ran out of time while it waited for one would look like one that
+# was sent and never answered.
+_MAX_IN_FLIGHT = 150
+
+# Requests that may wait for the rate, beside those in flight. At 100 requests a second, the last of them waits 10 s.
+_MAX_WAITING = 1_000
 
 
 class _Accepted(msgspec.Struct):
@@ -24,13 +31,35 @@ class _Accepted(msgspec.Struct):
     id: int | str = ""
 
 
+class Permit:
+    """The right to send one request: a token of the rate and one of the requests that may be in flight."""
+
+    def __init__(self) -> None:
+        self._is_used = False
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a request went out under this permit."""
+        return self._is_used
+
+    def use(self) -> None:
+        """Spend the permit.
+
+        Raises:
+            RuntimeError: if it was spent before.
+        """
+        if self._is_used:
+            raise RuntimeError("a permit is good for one request")
+        self._is_used = True
+
+
 class AppAPI:
     """Sends messages and triggers broadcasts.
 
     Args:
-        connection: to the App host.
-        requests_per_second: this instance's share of the workspace's rate; None is no limit.
-        longest_wait: seconds that a request waits for that rate before it is refused.
+        connection: Connection to the App host.
+        requests_per_second: This instance's share of the account's rate; None sets no limit.
+        longest_wait: Seconds that a request without a deadline waits for the rate before it is refused.
     """
 
     def __init__(
@@ -38,48 +67,107 @@ class AppAPI:
     ) -> None:
         self._connection = connection
         self._longest_wait = longest_wait
-        self._gate = CircuitBreaker()
-        self._bucket = TokenBucket(requests_per_second)
-        self._under_way = 0
+        self._breaker = CircuitBreaker()
+        self._bucket = TokenBucket(
+            requests_per_second, places=Places(lambda: _MAX_IN_FLIGHT if self._breaker.is_closed else 1)
+        )
 
-    async def send(self, channel: str, body: bytes) -> str:
-        """Send one transactional message through ``channel`` and return its ``delivery_id``.
+    @asynccontextmanager
+    async def permit(self, *, deadline: float | None = None, bulk: bool = False) -> AsyncIterator[Permit]:
+        """Wait for the right to send one request, and hold it inside the ``async with`` block.
+
+        Take it before anything is written down about the request: a refusal then costs nothing. A permit that is not
+        used returns its token.
+
+        Args:
+            deadline: Latest moment to wait until, in seconds of ``time.monotonic()``.
+            bulk: Whether to yield to every request that is not bulk.
 
         Raises:
-            CustomerIOError: its class says whether it can have been sent.
+            NothingSentError: if no request may go out by the deadline.
         """
-        return (await self._post(f"/v1/send/{channel}", body)).delivery_id
-
-    async def trigger(self, broadcast_id: int, body: bytes) -> str:
-        """Trigger one broadcast and return the trigger's id.
-
-        Raises:
-            CustomerIOError: its class says whether it can have been triggered.
-        """
-        return str((await self._post(f"/v1/campaigns/{broadcast_id}/triggers", body)).id)
-
-    async def _post(self, path: str, body: bytes) -> _Accepted:
-        self._gate.check()
-        if self._under_way >= (1 if self._gate.is_probing else _REQUESTS):
+        self._breaker.check()
+        if self._bucket.waiting >= _MAX_WAITING or (bulk and self._bucket.waiting_bulk >= _MAX_WAITING // 2):
             raise RateLimitedError("too many requests wait for Customer.io")
-        wait = self._bucket.reserve(self._longest_wait)
-        self._under_way += 1
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + self._longest_wait
+        await self._bucket.take(deadline=deadline, bulk=bulk)
+        permit = Permit()
         try:
-            await asyncio.sleep(wait)
-            self._gate.check()  # it may have closed meanwhile
-            response = await self._reported(path, body)
+            self._breaker.check()  # it may have opened during the wait
+            yield permit
         finally:
-            self._under_way -= 1
-        try:
-            return msgspec.json.decode(response.content, type=_Accepted, strict=False)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return _Accepted()  # it was accepted; how it put that is not worth a second send
+            if not permit.is_used:
+                self._bucket.give_back()
+            self._bucket.free_place(bulk=bulk)
 
-    async def _reported(self, path: str, body: bytes) -> httpx.Response:
+    async def send(
+        self,
+        channel: str,
+        body: bytes,
+        *,
+        permit: Permit | None = None,
+        deadline: float | None = None,
+        bulk: bool = False,
+    ) -> str:
+        """Send one transactional message.
+
+        Args:
+            channel: Last part of the path, e.g. ``email``.
+            body: Request body, JSON.
+            permit: The right to send; taken here if None.
+            deadline: Latest moment for the answer, in seconds of ``time.monotonic()``. No request is started that
+                cannot end by it.
+            bulk: Whether to yield to every request that is not bulk; unused with ``permit``.
+
+        Returns:
+            The ``delivery_id``, to be joined with webhooks; empty if Customer.io named none.
+
+        Raises:
+            CustomerIOError: if it was not accepted; the class says whether it can have been sent.
+        """
+        path = f"/v1/send/{channel}"
+        return (await self._post(path, body, permit=permit, deadline=deadline, bulk=bulk)).delivery_id
+
+    async def trigger(
+        self,
+        broadcast_id: int,
+        body: bytes,
+        *,
+        permit: Permit | None = None,
+        deadline: float | None = None,
+        bulk: bool = False,
+    ) -> str:
+        """Trigger one broadcast; the other arguments are those of ``send``.
+
+        Returns:
+            The trigger's id, by which its progress can be read; empty if Customer.io named none.
+
+        Raises:
+            CustomerIOError: if it was not accepted; the class says whether it can have been triggered.
+        """
+        path = f"/v1/campaigns/{broadcast_id}/triggers"
+        return str((await self._post(path, body, permit=permit, deadline=deadline, bulk=bulk)).id)
+
+    async def _post(
+        self, path: str, body: bytes, *, permit: Permit | None, deadline: float | None, bulk: bool
+    ) -> _Accepted:
+        if permit is None:
+            async with self.permit(deadline=deadline, bulk=bulk) as own:
+                return await self._post(path, body, permit=own, deadline=deadline, bulk=bulk)
         try:
-            response = await self._connection.post(path, body)
-        except CustomerIOError as error:
-            self._gate.failed(error)
+            with self._breaker.request():
+                permit.use()
+                response = await self._connection.post(path, body, deadline=deadline)
+        except RateLimitedError as error:
+            if error.status == 429:
+                self._bucket.pause(error.retry_after or BREAKER_MIN_PAUSE_SECONDS)
             raise
-        self._gate.succeeded()
-        return response
+        return _accepted(response)
+
+
+def _accepted(response: httpx.Response) -> _Accepted:
+    try:
+        return msgspec.json.decode(response.content, type=_Accepted, strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Accepted()  # it was accepted; an answer that cannot be read is not worth a second send

@@ -1,12 +1,14 @@
-"""Whether a request may go to Customer.io now: rate, pause after a 429, breaker after failures, hold when turned away.
+"""A circuit breaker: whether a request may go to Customer.io now.
 
-One gate per API and instance. It decides and never waits; whoever asks answers its push at once, and Pub/Sub brings
-the job again.
+It opens on failures in a row, on a 429 and when Customer.io turns the account away. It never waits: while it is open,
+the caller answers its push at once and Pub/Sub brings the job again.
 """
 
-import time
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from ..deadlines import BREAKER_MAX_PAUSE_SECONDS, BREAKER_MIN_PAUSE_SECONDS
 from .errors import (
     ConfigurationError,
     CustomerIOError,
@@ -18,98 +20,91 @@ from .errors import (
 )
 
 _FAILURES_TO_OPEN = 5
-_SHORTEST_PAUSE = 1.0
-_LONGEST_PAUSE = 30.0
 
 
 class CircuitBreaker:
-    """Open, paused (429), suspended (breaker) or held (credentials, region); after a pause one probe decides.
+    """Closed, open for a pause, or half-open: after the pause one request at a time probes until one succeeds.
+
+    Use one breaker per API and instance.
 
     Args:
-        now: a monotonic clock in seconds; given by tests.
+        now: A monotonic clock in seconds; the event loop's by default.
     """
 
-    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, now: Callable[[], float] = lambda: asyncio.get_running_loop().time()) -> None:
         self._now = now
         self._failures = 0
-        self._pause = _SHORTEST_PAUSE
-        self._closed_until = 0.0
-        self._because: CustomerIOError | None = None
-
-    def check(self) -> None:
-        """Return when a request may go.
-
-        Raises:
-            RateLimitedError: Customer.io asked for a pause.
-            SuspendedError: it failed too often in a row.
-            ConfigurationError: it turned us away, and a person has to act.
-        """
-        if self._because is not None and self._now() < self._closed_until:
-            raise self._because.with_traceback(None)
+        self._pause = BREAKER_MIN_PAUSE_SECONDS
+        self._open_until = 0.0
+        self._cause: CustomerIOError | None = None
+        self._probe_in_flight = False
 
     @property
-    def is_probing(self) -> bool:
-        """Whether the pause is over and nothing has succeeded since: one request at a time, then."""
-        return self._because is not None
+    def is_closed(self) -> bool:
+        """Whether requests go freely. Open and half-open both count as not closed."""
+        return self._cause is None
 
-    def succeeded(self) -> None:
-        """Customer.io took a request, or refused it for its own sake: it is there.
-
-        A request that was under way when the pause began does not end it.
-        """
-        self._failures = 0
-        if self._now() < self._closed_until:
-            return
-        self._pause = _SHORTEST_PAUSE
-        self._because = None
-
-    def failed(self, error: CustomerIOError) -> None:
-        """Take note of a request that failed."""
-        match error:
-            case RejectedError():
-                self.succeeded()
-            case RateLimitedError():
-                self._close(error, error.retry_after)
-            case ConfigurationError():
-                self._close(error)
-            case UnreachableError() | UnknownOutcomeError():
-                self._failures += 1
-                if self._failures >= _FAILURES_TO_OPEN or self.is_probing:
-                    self._close(SuspendedError(f"suspended after failures: {error.message}", status=error.status))
-
-    def _close(self, because: CustomerIOError, seconds: float | None = None) -> None:
-        now = self._now()
-        if self._because is not None and now < self._closed_until and seconds is None:
-            return  # of requests that were under way together, the first one has closed it
-        self._closed_until = max(self._closed_until, now + (self._pause if seconds is None else seconds))
-        self._because = because
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
-
-
-class TokenBucket:
-    """Token bucket: this instance's share of the account's rate.
-
-    Args:
-        per_second: requests per second; None is no limit.
-        now: a monotonic clock in seconds; given by tests.
-    """
-
-    def __init__(self, per_second: float | None, *, now: Callable[[], float] = time.monotonic) -> None:
-        self._interval = 1 / per_second if per_second else 0.0
-        self._burst = max(0.0, 1.0 - self._interval)
-        self._now = now
-        self._next = now()
-
-    def reserve(self, longest_wait: float) -> float:
-        """Take the next token and return the seconds to wait for it; after a rest, one second's tokens are due at once.
+    def check(self) -> None:
+        """Return unless the breaker is open.
 
         Raises:
-            RateLimitedError: it would be due later than in ``longest_wait`` seconds; none is taken.
+            RateLimitedError: if Customer.io asked for a pause.
+            SuspendedError: if Customer.io failed too often in a row.
+            ConfigurationError: if Customer.io turned the account away, so that a person has to act.
         """
+        if self._cause is not None and self._now() < self._open_until:
+            raise self._cause.with_traceback(None)
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Surround one request, and learn from the ``CustomerIOError`` that it raises or does not raise.
+
+        Raises:
+            CustomerIOError: as ``check``, and if a probe is in flight already.
+        """
+        self.check()
+        probing = self._cause is not None
+        if probing and self._probe_in_flight and self._cause is not None:
+            raise self._cause.with_traceback(None)
+        self._probe_in_flight = self._probe_in_flight or probing
+        try:
+            yield
+        except CustomerIOError as error:
+            self._record_failure(error)
+            raise
+        else:
+            self._record_success()
+        finally:
+            if probing:
+                self._probe_in_flight = False
+
+    def _record_success(self) -> None:
+        """Customer.io answered. A request that was in flight when the pause began does not end the pause."""
+        self._failures = 0
+        if self._now() < self._open_until:
+            return
+        self._pause = BREAKER_MIN_PAUSE_SECONDS
+        self._cause = None
+
+    def _record_failure(self, error: CustomerIOError) -> None:
+        match error:
+            case RejectedError():
+                self._record_success()  # a refusal shows that Customer.io is there
+            case RateLimitedError():
+                self._open(error, error.retry_after)
+            case ConfigurationError():
+                self._open(error)
+            case UnreachableError() | UnknownOutcomeError():
+                self._failures += 1
+                if self._failures >= _FAILURES_TO_OPEN or self._cause is not None:
+                    self._open(SuspendedError(f"suspended after failures: {error.message}", status=error.status))
+
+    def _open(self, cause: CustomerIOError, seconds: float | None = None) -> None:
         now = self._now()
-        due = max(self._next, now - self._burst)
-        if due - now > longest_wait:
-            msg = "our share of Customer.io's rate is used up"
-            raise RateLimitedError(msg)
-        self._next = due + self._interval
-        return max(0.0, due - now)
+        was_open = now < self._open_until
+        if was_open and seconds is None:
+            return  # the first of the requests that were in flight together has opened it
+        self._open_until = max(self._open_until, now + (self._pause if seconds is None else seconds))
+        self._cause = cause
+        if not was_open:
+            self._pause = min(self._pause * 2, BREAKER_MAX_PAUSE_SECONDS)

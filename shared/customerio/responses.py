@@ -1,21 +1,32 @@
 """Customer.io's answers read into errors: one table of statuses, and the three shapes in which it explains itself."""
 
+import math
+import re
 from collections.abc import Sequence
 
 import httpx
 import msgspec
 
+from ..deadlines import MAX_RETRY_AFTER_SECONDS
 from .errors import (
-    CredentialsRefusedError,
+    AccountRefusedError,
     CustomerIOError,
+    QuotaExceededError,
     RateLimitedError,
     RejectedError,
     UnknownOutcomeError,
     WrongRegionError,
 )
 
-# The longest pause that is taken from Customer.io's word; customerio-node clamps there too.
-_LONGEST_RETRY_AFTER = 300.0
+# Bad request, content too large, unprocessable content: these are about the body of the request.
+_BODY_STATUSES = frozenset({400, 413, 422})
+
+# Unauthorized, payment required, method not allowed, proxy authentication required: a job's body cannot cause these.
+_ACCOUNT_STATUSES = frozenset({401, 402, 405, 407})
+
+# Neither the body nor the headers of a 429 are documented. Third-party copies of the App API's specification tell a
+# quota by its text and by the missing Retry-After.
+_QUOTA = re.compile(r"\bquota\b|\bdaily\b|\bper day\b|\b24 hours\b", re.IGNORECASE)
 
 
 class _Complaint(msgspec.Struct):
@@ -38,31 +49,55 @@ class _Explanation(msgspec.Struct):
     errors: list[_Complaint] | None = None
 
 
-def error_of(response: httpx.Response) -> CustomerIOError | None:
-    """The error that a whole answer stands for; None for 2xx (of a 207, see ``item_errors``)."""
-    status = response.status_code
-    if 200 <= status < 300:
+def request_error(response: httpx.Response) -> CustomerIOError | None:
+    """Read the answer to a request that carries one job.
+
+    A 4xx beyond 400, 413 and 422 is the job's fault if Customer.io explains it, such as an unknown template's 404.
+    Without an explanation it is an error page about the account or of a proxy, and the job has to wait.
+
+    Returns:
+        The error to raise; None if the status is 2xx.
+    """
+    if error := _error_of_any_request(response):
+        return error
+    if response.is_success:
         return None
-    if 300 <= status < 400:
-        return WrongRegionError(_wrong_region(response), status=status)
-    if status == 401:
-        return CredentialsRefusedError("Customer.io refused the credentials", status=status)
-    if status == 429:
-        return RateLimitedError("Customer.io limits the rate", status=status, retry_after=_retry_after(response))
-    if status == 408 or status >= 500:
-        return UnknownOutcomeError(f"Customer.io answered {status}", status=status, reason="server_error")
+    status = response.status_code
     complaints = _complaints(response.content)
-    return _rejected(complaints, status)
+    explained = any(each.message or each.detail or each.reason for each in complaints)
+    if status in _BODY_STATUSES or (explained and status not in _ACCOUNT_STATUSES):
+        return _rejected(complaints, status)
+    return _account_refused(status)
+
+
+def batch_error(response: httpx.Response) -> CustomerIOError | None:
+    """Read the answer to a batch as a whole; ``item_errors`` reads a 207.
+
+    Only a 400, 413 or 422 can be the fault of an item. Every other 4xx is about the account or a proxy, whatever its
+    body says: read as the items' fault, it would empty a topic into dead letters.
+
+    Returns:
+        The error to raise; None if the status is 2xx.
+    """
+    if error := _error_of_any_request(response):
+        return error
+    if response.is_success:
+        return None
+    status = response.status_code
+    return _rejected(_complaints(response.content), status) if status in _BODY_STATUSES else _account_refused(status)
 
 
 def item_errors(response: httpx.Response, count: int) -> Sequence[RejectedError | None]:
-    """Fate of each of ``count`` items of a batch that was answered with 2xx: None is accepted.
+    """Read what became of each of the ``count`` items of a batch that was answered with 2xx.
 
-    Of a 207 the items named by ``batch_index`` are refused and all others accepted; several complaints may name one
+    A 207 refuses the items that it names by ``batch_index`` and accepts all others; several complaints may name one
     item. https://docs.customer.io/integrations/api/track/#operation/batch
 
+    Returns:
+        One entry per item, in order: None if it was accepted.
+
     Raises:
-        RejectedError: of a 207 that does not say which: some are refused, and none may count as accepted.
+        RejectedError: if a 207 does not say which items it refuses, so that none may count as accepted.
     """
     if response.status_code != 207:
         return [None] * count
@@ -73,6 +108,40 @@ def item_errors(response: httpx.Response, count: int) -> Sequence[RejectedError 
     if not by_index or not by_index.keys() <= set(range(count)):
         raise _rejected(complaints, 207)
     return [_rejected(by_index[index], 207) if index in by_index else None for index in range(count)]
+
+
+def _error_of_any_request(response: httpx.Response) -> CustomerIOError | None:
+    """Read the statuses that mean the same for every request."""
+    status = response.status_code
+    if 300 <= status < 400:
+        return WrongRegionError(_wrong_region(response), status=status)
+    if status == 429:
+        return _too_many_requests(response)
+    if status == 408 or status >= 500:
+        return UnknownOutcomeError(f"Customer.io answered {status}", status=status, reason="server_error")
+    return None
+
+
+def _too_many_requests(response: httpx.Response) -> CustomerIOError:
+    seconds = _retry_after(response)
+    comes_back_soon = seconds is not None and seconds <= MAX_RETRY_AFTER_SECONDS
+    if not comes_back_soon and _QUOTA.search(response.content[:10_000].decode(errors="replace")):
+        return QuotaExceededError(
+            "Customer.io says that a quota of the account is used up: wait for it to renew, or raise it", status=429
+        )
+    return RateLimitedError(
+        "Customer.io limits the rate",
+        status=429,
+        retry_after=None if seconds is None else min(seconds, MAX_RETRY_AFTER_SECONDS),
+    )
+
+
+def _account_refused(status: int) -> AccountRefusedError:
+    return AccountRefusedError(
+        f"Customer.io, or a proxy in front of it, answered {status} whatever the job: check the account's plan, the"
+        " workspace's API access and the URL",
+        status=status,
+    )
 
 
 def _rejected(complaints: Sequence[_Complaint], status: int) -> RejectedError:
@@ -90,7 +159,7 @@ def _rejected(complaints: Sequence[_Complaint], status: int) -> RejectedError:
 def _complaints(content: bytes) -> list[_Complaint]:
     try:
         explanation = msgspec.json.decode(content, type=_Explanation)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
     complaints = list(explanation.errors or [])
     if meta := explanation.meta:
@@ -99,15 +168,20 @@ def _complaints(content: bytes) -> list[_Complaint]:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    # Customer.io documents no header at all; seconds are what its own clients read where it comes.
+    # Customer.io documents no header. Its own clients read seconds where one comes.
     try:
         seconds = float(response.headers.get("retry-after", ""))
     except ValueError:
         return None
-    return min(seconds, _LONGEST_RETRY_AFTER) if seconds >= 0 else None
+    return seconds if seconds >= 0 and math.isfinite(seconds) else None
 
 
 def _wrong_region(response: httpx.Response) -> str:
-    host = httpx.URL(response.headers.get("location", "")).host
+    try:
+        host = httpx.URL(response.headers.get("location", "")).host
+    except httpx.InvalidURL:
+        host = ""
+    if not host.endswith(".customer.io"):
+        return "Customer.io redirects: set CUSTOMERIO_REGION to the workspace's region, us or eu, and check the URL"
     region = "eu" if "-eu." in host else "us"
     return f"Customer.io redirects to the {region} region: set CUSTOMERIO_REGION={region}"

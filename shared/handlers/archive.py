@@ -40,7 +40,7 @@ class Archive:
                 status=503,
                 reason=error.reason,
                 upstream_status=error.status,
-                needs_operator=error.hold,
+                needs_operator=error.needs_operator,
                 subject=event.person,
             )
         return Done(subject=event.person)

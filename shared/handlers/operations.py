@@ -19,7 +19,9 @@ async def apply(track: TrackAPI, operation: TrackOperation, message: PushMessage
         return msgspec.structs.replace(expired, subject=operation.subject)
     try:
         await track.apply(
-            msgspec.json.encode(operation.body), keys=(operation.subject, *operation.others), alone=operation.ordered
+            msgspec.json.encode(operation.body),
+            keys=(operation.subject, *operation.others),
+            exclusive=operation.ordered,
         )
     except CustomerIOError as error:
         return outcome_of(error, subject=operation.subject, data=message.data)

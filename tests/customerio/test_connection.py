@@ -7,8 +7,10 @@ from aiohttp import web
 
 from shared.customerio.app import AppAPI
 from shared.customerio.errors import (
+    ConfigurationError,
     CredentialsRefusedError,
     CustomerIOError,
+    DeadlineExceededError,
     NothingSentError,
     RejectedError,
     UnknownOutcomeError,
@@ -16,7 +18,7 @@ from shared.customerio.errors import (
     WrongRegionError,
 )
 from shared.customerio.http import BasicCredentials, BearerCredentials, Connection
-from shared.secrets import EnvironmentSecret
+from shared.secrets import EnvironmentSecret, SecretUnavailableError
 from tests.customerio.conftest import Connect, Rotating, Upstream, reset, status
 
 CREDENTIALS = BearerCredentials(EnvironmentSecret("app-key"))
@@ -39,11 +41,98 @@ async def test_refused_credentials_are_read_anew_once_and_the_request_repeated(
 
 async def test_credentials_refused_twice_hold(upstream: Upstream, connect: Connect) -> None:
     upstream.then(status(401), status(401))
-    site_id, key = Rotating("site"), Rotating("key")
+    site_id, key = Rotating("site"), Rotating("key", "newer key")
     connection = connect(upstream.url, BasicCredentials(site_id, key))
     with pytest.raises(CredentialsRefusedError):
         await connection.post("/x", b"{}")
     assert (len(upstream.bodies), site_id.refreshed, key.refreshed) == (2, 1, 1)
+
+
+async def test_credentials_that_were_refused_and_did_not_change_are_not_tried_again(
+    upstream: Upstream, connect: Connect
+) -> None:
+    upstream.then(status(401))
+    key = Rotating("key")
+    with pytest.raises(CredentialsRefusedError):
+        await connect(upstream.url, BearerCredentials(key)).post("/x", b"{}")
+    assert (upstream.authorizations, key.refreshed) == (["Bearer key"], 1)
+
+
+async def test_the_next_enabled_version_is_tried_and_the_one_that_worked_is_remembered(
+    upstream: Upstream, connect: Connect
+) -> None:
+    upstream.then(status(401))
+    connection = connect(upstream.url, BearerCredentials(EnvironmentSecret("mistyped,valid")))
+    for _ in range(2):
+        await connection.post("/x", b"{}")
+    assert upstream.authorizations == ["Bearer mistyped", "Bearer valid", "Bearer valid"]
+
+
+async def test_each_pair_of_enabled_versions_is_tried_up_to_five_and_then_the_job_waits(
+    upstream: Upstream, connect: Connect
+) -> None:
+    upstream.then(*[status(401)] * 20)
+    credentials = BasicCredentials(EnvironmentSecret("s1,s2"), EnvironmentSecret("k1,k2,k3"))
+    with pytest.raises(CredentialsRefusedError):
+        await connect(upstream.url, credentials).post("/x", b"{}")
+    pairs = [base64.b64decode(header.removeprefix("Basic ")).decode() for header in upstream.authorizations]
+    assert pairs == ["s1:k1", "s1:k2", "s1:k3", "s2:k1", "s2:k2"]
+
+
+class Unreadable:
+    async def values(self) -> tuple[str, ...]:
+        raise SecretUnavailableError("projects/p/secrets/s: has no enabled version")
+
+    async def refresh(self) -> None:
+        return None
+
+
+async def test_a_secret_that_cannot_be_read_holds_under_its_own_name_and_sends_nothing(
+    upstream: Upstream, connect: Connect
+) -> None:
+    app = AppAPI(connect(upstream.url, BearerCredentials(Unreadable())))
+    for _ in range(8):  # more failures than open the breaker
+        with pytest.raises(ConfigurationError) as caught:
+            await app.send("email", b"{}")
+        assert isinstance(caught.value, NothingSentError)
+        assert caught.value.reason == "secret_unavailable"
+    assert upstream.bodies == []
+
+
+async def test_a_timeout_while_connecting_has_sent_nothing(connect: Connect) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        address = deaf.getsockname()
+        waiting = [socket.socket() for _ in range(4)]  # they fill the backlog, so that the next SYN is not answered
+        try:
+            for each in waiting:
+                each.settimeout(0)
+                each.connect_ex(address)
+            with pytest.raises(UnreachableError):
+                await connect(f"http://127.0.0.1:{address[1]}", CREDENTIALS, timeout=0.6).post("/x", b"{}")
+        finally:
+            for each in waiting:
+                each.close()
+
+
+async def test_proxies_of_the_environment_are_not_used(
+    upstream: Upstream, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    await connect(upstream.url, CREDENTIALS).post("/x", b"{}")
+    assert upstream.paths == ["/x"]
+
+
+async def test_no_request_starts_that_cannot_end_by_the_deadline(upstream: Upstream, connection: Connection) -> None:
+    loop = asyncio.get_running_loop()
+    for seconds in (-1.0, 0.0, 0.95):
+        with pytest.raises(DeadlineExceededError):
+            await connection.post("/x", b"{}", deadline=loop.time() + seconds)
+    assert upstream.bodies == []
 
 
 async def test_a_redirect_is_a_wrong_region_and_is_not_followed(upstream: Upstream, connection: Connection) -> None:
@@ -74,7 +163,7 @@ async def test_each_shape_of_explanation_is_read(
 
 @pytest.mark.parametrize("code", [400, 403, 404, 413, 422])
 async def test_what_can_never_succeed_is_rejected(upstream: Upstream, connection: Connection, code: int) -> None:
-    upstream.then(status(code))
+    upstream.then(status(code, {"meta": {"error": "no such template"}}))
     with pytest.raises(RejectedError):
         await connection.post("/x", b"{}")
 

@@ -58,7 +58,7 @@ class Accepting:
         json.loads(body)
         return str(broadcast_id)
 
-    async def insert(self, row: Mapping[str, Any], row_id: str) -> None:
+    async def insert(self, row: Mapping[str, Any], row_id: str, *, deadline: float | None = None) -> None:  # noqa: ARG002
         json.dumps(row)
         assert row_id
 

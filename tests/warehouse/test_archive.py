@@ -27,7 +27,7 @@ class FakeWarehouse:
         self.error = error
         self.rows: list[Mapping[str, Any]] = []
 
-    async def insert(self, row: Mapping[str, Any], row_id: str) -> None:
+    async def insert(self, row: Mapping[str, Any], row_id: str, *, deadline: float | None = None) -> None:  # noqa: ARG002
         assert row_id
         if self.error is not None:
             raise self.error

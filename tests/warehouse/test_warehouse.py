@@ -78,8 +78,8 @@ async def server() -> AsyncIterator[FakeBigQuery]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ATTEMPTS_BEGIN_SECONDS", 0.01)
-    monkeypatch.setattr(module, "_ATTEMPT_SECONDS", 0.2)
+    monkeypatch.setattr(module, "ROW_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(module, "ROW_ATTEMPT_SECONDS", 0.2)
 
 
 async def fates(warehouse: BigQueryWarehouse, count: int) -> list[BaseException | None]:
@@ -145,7 +145,7 @@ async def test_each_caller_learns_the_fate_of_its_own_row(server: FakeBigQuery) 
     assert (invalid.reason, invalid.field) == ("invalid", "campaign_id")
     assert invalid.message == "Cannot convert value to integer"
     assert isinstance(passing, WarehouseUnavailableError)
-    assert (passing.reason, passing.hold) == ("backendError", False)
+    assert (passing.reason, passing.needs_operator) == ("backendError", False)
     assert "ada" not in f"{invalid} {passing}"
 
 
@@ -179,34 +179,81 @@ async def test_a_table_without_our_column_holds_the_rows(server: FakeBigQuery) -
     server.answer = behind
     for fate in await fates(server.warehouse(), 3):
         assert isinstance(fate, WarehouseUnavailableError)
-        assert (fate.reason, fate.hold) == ("column_missing:newest", True)
+        assert (fate.reason, fate.needs_operator) == ("column_missing:newest", True)
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
-    ("status", "reason", "hold"),
+    ("status", "reason", "needs_operator"),
     [
-        (400, "invalid", False),
         (401, "authError", True),
         (403, "accessDenied", True),
         (403, "rateLimitExceeded", False),
         (403, "quotaExceeded", False),
         (404, "notFound", True),
-        (413, "uploadTooLarge", False),
         (429, "rateLimitExceeded", False),
         (500, "internalError", False),
         (503, "backendError", False),
     ],
 )
-async def test_a_refused_request_rejects_no_row(server: FakeBigQuery, status: int, reason: str, *, hold: bool) -> None:
+async def test_a_refused_request_rejects_no_row(
+    server: FakeBigQuery, status: int, reason: str, *, needs_operator: bool
+) -> None:
     async def refused(_: Rows) -> web.Response:
         return refusal(status, reason)
 
     server.answer = refused
     for fate in await fates(server.warehouse(), 3):
         assert isinstance(fate, WarehouseUnavailableError)
-        assert (fate.status, fate.reason, fate.hold) == (status, reason, hold)
+        assert (fate.status, fate.reason, fate.needs_operator) == (status, reason, needs_operator)
         assert "ada" not in str(fate)
+
+
+@pytest.mark.parametrize(("code", "reason"), [(400, "invalid"), (400, "badRequest"), (413, "uploadTooLarge")])
+async def test_a_request_refused_for_its_content_rejects_only_the_row_at_fault(
+    server: FakeBigQuery, code: int, reason: str
+) -> None:
+    async def refuse_7(rows: Rows) -> web.Response:
+        return refusal(code, reason) if any(row["json"]["n"] == 7 for row in rows) else web.json_response({})
+
+    server.answer = refuse_7
+    results = await fates(server.warehouse(), 16)
+    rejected = results.pop(7)
+    assert results == [None] * 15
+    assert isinstance(rejected, RowRejectedError)
+    assert rejected.reason == reason
+    assert "ada" not in str(rejected)
+    assert len(server.requests) == 9
+
+
+async def test_a_row_is_given_back_by_its_deadline(server: FakeBigQuery) -> None:
+    silent = asyncio.Event()
+
+    async def never(_: Rows) -> web.Response:
+        await silent.wait()
+        return web.json_response({})
+
+    server.answer = never
+    warehouse = server.warehouse()
+    loop = asyncio.get_running_loop()
+    for seconds in (0.5, 1.1):  # too little for a request, and too little for this one
+        with pytest.raises(WarehouseUnavailableError, match="timeout"):
+            await warehouse.insert({}, "id", deadline=loop.time() + seconds)
+    assert len(server.requests) == 1
+    silent.set()
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+async def test_a_row_of_exactly_the_limit_is_sent(server: FakeBigQuery, spare: int) -> None:
+    frame = len(json.dumps({"raw": ""})) + len("id")
+    row = {"raw": "x" * (5_000_000 - frame - spare)}
+    await asyncio.gather(server.warehouse().insert(row, "id"), server.warehouse().insert({}, "other"))
+    assert sorted(len(rows) for rows in server.requests) == [1, 1]
+
+
+async def test_500_rows_fill_a_request_and_the_next_row_starts_another(server: FakeBigQuery) -> None:
+    assert await fates(server.warehouse(), 501) == [None] * 501
+    assert [len(rows) for rows in server.requests] == [500, 1]
 
 
 @pytest.mark.usefixtures("impatient")
