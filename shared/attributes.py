@@ -26,7 +26,7 @@ GOOGLE_PREFIX = "goog"
 DeliveryGuarantee = Literal["at_least_once", "at_most_once"]
 DELIVERY_GUARANTEES: tuple[DeliveryGuarantee, ...] = get_args(DeliveryGuarantee)
 # Everything that can be said of a job beside its body.
-JOB_ATTRIBUTES = frozenset({"job_id", "channel", "expires_at", "delivery_guarantee"})
+JOB_ATTRIBUTES = frozenset({"job_id", "channel", "expires_at", "delivery_guarantee", "priority"})
 
 _FORWARDING_PREFIX = "CloudPubSubDeadLetter"
 _FORWARDED_FROM = f"{_FORWARDING_PREFIX}SourceSubscription"
@@ -49,19 +49,21 @@ class JobAttributes:
         channel: Channel of a send.
         expires_at: Instant after which the job is not done any more, or None.
         delivery_guarantee: What happens to a send whose outcome is unknown.
+        is_bulk: Whether the job yields to all others: attribute ``priority`` is ``bulk``.
     """
 
     job_id: str | None = None
     channel: str = "email"
     expires_at: datetime | None = None
     delivery_guarantee: DeliveryGuarantee = "at_least_once"
+    is_bulk: bool = False
 
     @classmethod
     def decode(cls, attributes: Mapping[str, str]) -> Self:
         """Read the attributes of a message.
 
         Raises:
-            InvalidJob: if ``expires_at`` or ``delivery_guarantee`` is not one of the documented forms.
+            InvalidJob: if ``expires_at``, ``delivery_guarantee`` or ``priority`` is not one of the documented forms.
         """
         named = attributes.get("delivery_guarantee", DELIVERY_GUARANTEES[0])
         guarantee = next((known for known in DELIVERY_GUARANTEES if known == named), None)
@@ -73,7 +75,13 @@ class JobAttributes:
             channel=attributes.get("channel", "email"),
             expires_at=_expiry(attributes.get("expires_at")),
             delivery_guarantee=guarantee,
+            is_bulk=_is_bulk(attributes.get("priority")),
         )
+
+    @property
+    def is_at_most_once(self) -> bool:
+        """Whether a send whose outcome is unknown is left to a person."""
+        return self.delivery_guarantee == "at_most_once"
 
     def expired(self, now: datetime) -> Failed | None:
         """The failure of a job whose ``expires_at`` has passed, otherwise None."""
@@ -245,6 +253,12 @@ def truncate(value: str) -> str:
     """The longest beginning of ``value`` that fits into an attribute, never half a character."""
     encoded = value.encode(errors="replace")
     return value if len(encoded) <= MAX_VALUE_BYTES else encoded[:MAX_VALUE_BYTES].decode(errors="ignore")
+
+
+def _is_bulk(priority: str | None) -> bool:
+    if priority not in {None, "bulk"}:
+        raise InvalidJob("priority", "the attribute must be bulk, or be left out")
+    return priority == "bulk"
 
 
 def _expiry(text: str | None) -> datetime | None:

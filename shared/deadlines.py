@@ -21,15 +21,18 @@ PUBLISH_RETRY_MAX_SECONDS = 1.0
 
 # One request to the App API.
 APP_REQUEST_SECONDS = 10.0
-# All of a claimed call: two requests (a 401 is tried again) and reading the secrets between them.
-CALL_SECONDS = 32.0
-# A push waits this long for the account's rate before it is given back.
-SEND_RATE_WAIT_SECONDS = 5.0
-# A little more than the pause between two broadcasts: the next one waits its turn instead of coming again.
-BROADCAST_RATE_WAIT_SECONDS = 12.0
+# The end of a push that is left for writing down what became of a call.
+RECORD_SECONDS = 6.0
+# Pause between two attempts to write it down, when the ledger does not answer.
+RECORD_RETRY_SECONDS = 0.5
+# The part of a push in which a call may begin. Before it, the push may wait for the account's rate; after it there is
+# time for the claim, one request and the record.
+CALL_WINDOW_SECONDS = 24.0
 # A claim's lease: longer than a call may take, shorter than the ack deadline, so that a delivery that comes again after
 # a crash finds it run out.
 LEASE_SECONDS = 40.0
+# An unknown outcome is a send's own, and counted, if another request succeeded this shortly before it.
+OTHERS_SUCCEED_SECONDS = 60.0
 
 # --- Track operations ------------------------------------------------------------------------------
 

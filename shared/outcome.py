@@ -36,9 +36,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Done(Outcome, frozen=True, kw_only=True):
-    """Applied now, or known to have been applied before."""
+    """Applied now, or known to have been applied before.
 
-    how: Literal["applied", "already_done", "unchanged"] = "applied"
+    Args:
+        how: ``sent_not_recorded`` where the ledger did not take the record: the same job would be sent again.
+    """
+
+    how: Literal["applied", "already_done", "unchanged", "sent_not_recorded"] = "applied"
 
 
 class Failed(Outcome, frozen=True, kw_only=True):

@@ -160,7 +160,8 @@ class Telemetry:
 def _described(outcome: Outcome) -> tuple[Severity, str, str, str, int | None, str]:
     match outcome:
         case Done():
-            return "INFO", "applied" if outcome.how == "applied" else outcome.how, "", "", None, outcome.how
+            severity: Severity = "ERROR" if outcome.how == "sent_not_recorded" else "INFO"
+            return severity, outcome.how, "", "", None, outcome.how
         case Failed():
             word = "expired" if outcome.error_class == "expired" else "dead_lettered"
             field = f"{outcome.field}: " if outcome.field else ""

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).parents[1]
 _UP_SECONDS = 20.0
 
@@ -19,6 +21,23 @@ class RunningFunction:
     url: str
     port: int
     log: Path
+    process: asyncio.subprocess.Process
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    async def exited(self) -> int:
+        return await self.process.wait()
+
+    def connections(self) -> int:
+        """Connections that callers hold open to the function."""
+        server = psutil.Process(self.process.pid)
+        found = {c for each in (server, *server.children()) for c in each.net_connections("tcp")}
+        return len({c.raddr for c in found if c.laddr.port == self.port and c.status == psutil.CONN_ESTABLISHED})
+
+    def json_lines(self) -> list[str]:
+        return [line for line in self.lines() if line.startswith("{")]
 
     def lines(self) -> list[str]:
         return self.log.read_text().splitlines()
@@ -52,7 +71,7 @@ async def running_function(name: str, environment: Mapping[str, str], log: Path)
         )
     try:
         await accepts_connections(port, process, log)
-        yield RunningFunction(f"http://127.0.0.1:{port}", port, log)
+        yield RunningFunction(f"http://127.0.0.1:{port}", port, log, process)
     finally:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)

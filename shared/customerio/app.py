@@ -72,6 +72,11 @@ class AppAPI:
             requests_per_second, places=Places(lambda: _MAX_IN_FLIGHT if self._breaker.is_closed else 1)
         )
 
+    def stop(self) -> None:
+        """Begin nothing new, because the instance ends. Requests in flight go on."""
+        self._breaker.stop()
+        self._bucket.stop()
+
     @asynccontextmanager
     async def permit(self, *, deadline: float | None = None, bulk: bool = False) -> AsyncIterator[Permit]:
         """Wait for the right to send one request, and hold it inside the ``async with`` block.

@@ -14,6 +14,7 @@ from .errors import (
     CustomerIOError,
     RateLimitedError,
     RejectedError,
+    ShuttingDownError,
     SuspendedError,
     UnknownOutcomeError,
     UnreachableError,
@@ -51,9 +52,15 @@ class CircuitBreaker:
             RateLimitedError: if Customer.io asked for a pause.
             SuspendedError: if Customer.io failed too often in a row.
             ConfigurationError: if Customer.io turned the account away, so that a person has to act.
+            ShuttingDownError: after ``stop``.
         """
         if self._cause is not None and self._now() < self._open_until:
             raise self._cause.with_traceback(None)
+
+    def stop(self) -> None:
+        """Open for good, because the instance ends. Requests in flight go on."""
+        self._cause = ShuttingDownError("the instance is shutting down")
+        self._open_until = float("inf")
 
     @contextmanager
     def request(self) -> Iterator[None]:

@@ -7,6 +7,7 @@
     │   ├── UnreachableError         no connection: refused, DNS, TLS, timeout while connecting
     │   ├── RateLimitedError         429, or our own limit
     │   ├── DeadlineExceededError    the caller's deadline left no time for a request: not tried
+    │   ├── ShuttingDownError        the instance ends: not tried
     │   ├── SuspendedError           the circuit breaker is open: not tried
     │   └── ConfigurationError       a person has to act
     │       ├── CredentialsRefusedError      401 with every enabled version of the secret, also read anew
@@ -87,6 +88,12 @@ class DeadlineExceededError(NothingSentError):
     """The caller's deadline left no time for a request."""
 
     default_reason = "deadline_exceeded"
+
+
+class ShuttingDownError(NothingSentError):
+    """The instance ends: nothing new begins."""
+
+    default_reason = "shutting_down"
 
 
 class SuspendedError(NothingSentError):

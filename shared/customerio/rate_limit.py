@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from ..deadlines import RATE_BURST_SECONDS
-from .errors import RateLimitedError
+from .errors import RateLimitedError, ShuttingDownError
 
 _Line = dict[asyncio.Future[None], None]
 
@@ -54,6 +54,7 @@ class TokenBucket:
         self._urgent: _Line = {}
         self._bulk: _Line = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._is_stopped = False
 
     @property
     def waiting(self) -> int:
@@ -74,7 +75,10 @@ class TokenBucket:
 
         Raises:
             RateLimitedError: if no token is due by the deadline; at once if that is known.
+            ShuttingDownError: after ``stop``.
         """
+        if self._is_stopped:
+            raise _shutting_down()
         now = self._refill()
         ahead = self.waiting if bulk else len(self._urgent)
         if not ahead and self._next_due <= now and self._take_place(bulk=bulk):
@@ -83,6 +87,14 @@ class TokenBucket:
         if deadline is not None and max(now, self._next_due + ahead * self._interval) > deadline:
             raise RateLimitedError("no request is due in time: the rate of Customer.io's API is used up")
         await self._wait_in_line(deadline, bulk=bulk)
+
+    def stop(self) -> None:
+        """Refuse everybody who waits, and everybody who comes, because the instance ends."""
+        self._is_stopped = True
+        for line in (self._urgent, self._bulk):
+            for token in line:
+                token.set_exception(_shutting_down())
+            line.clear()
 
     def give_back(self) -> None:
         """Return a token that was taken and not used."""
@@ -108,7 +120,9 @@ class TokenBucket:
             async with asyncio.timeout_at(deadline):
                 await token
         except BaseException as error:
-            if token.done() and not token.cancelled():  # handed out in the moment in which its taker went away
+            if (
+                token.done() and not token.cancelled() and not token.exception()
+            ):  # handed out in the moment in which its taker went away
                 self.give_back()
                 self.free_place(bulk=bulk)
             if isinstance(error, TimeoutError):
@@ -143,3 +157,7 @@ class TokenBucket:
         now = asyncio.get_running_loop().time()
         self._next_due = max(self._next_due, now - self._burst_seconds)
         return now
+
+
+def _shutting_down() -> ShuttingDownError:
+    return ShuttingDownError("the instance is shutting down")

@@ -61,6 +61,11 @@ class TrackAPI:
             self._send, limits, max_in_flight=lambda: limits.max_in_flight if self._breaker.is_closed else 1
         )
 
+    def stop(self) -> None:
+        """Begin nothing new, because the instance ends. Requests in flight go on."""
+        self._breaker.stop()
+        self._bucket.stop()
+
     async def apply(self, item: bytes, *, keys: Iterable[str], exclusive: bool, deadline: float | None = None) -> None:
         """Send one operation, and return when Customer.io accepted it.
 

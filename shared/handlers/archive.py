@@ -2,6 +2,7 @@
 
 from ..attributes import decode_received_at
 from ..events import NotAnEventError, event_row, read_event, row_id
+from ..lifetime import Lifetime
 from ..outcome import Done, Failed, Outcome, Retry
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
@@ -48,4 +49,5 @@ class Archive:
 
 def endpoint(settings: Settings) -> PushEndpoint:
     """The function as its settings describe it."""
-    return push_endpoint(Archive(BigQueryWarehouse(f"{settings.project}.{settings.dataset}.{TABLE}")), settings)
+    archive = Archive(BigQueryWarehouse(f"{settings.project}.{settings.dataset}.{TABLE}"))
+    return push_endpoint(archive, settings, Lifetime())

@@ -7,10 +7,10 @@ from functools import partial
 
 import msgspec
 
-from .. import deadlines
 from ..attributes import JobAttributes
 from ..customerio.app import AppAPI
 from ..jobs import parse_broadcast
+from ..lifetime import Lifetime
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
@@ -35,5 +35,6 @@ class Broadcast:
 
 def endpoint(settings: Settings) -> PushEndpoint:
     """The function as its settings describe it."""
-    app = app_api(settings, longest_wait=deadlines.BROADCAST_RATE_WAIT_SECONDS)
-    return push_endpoint(Broadcast(app, idempotency(settings)), settings)
+    lifetime = Lifetime()
+    app = app_api(settings, lifetime)
+    return push_endpoint(Broadcast(app, idempotency(app, settings, lifetime)), settings, lifetime)

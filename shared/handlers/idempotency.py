@@ -1,5 +1,7 @@
 """Does once what Customer.io cannot tell from a repetition: the ledger before and after a call to the App API.
 
+permit ─ no rate, breaker open ──────────────────────> retry; nothing was written down
+  v
 claim ── already done ───────────────────────────────> done
   │ ──── held by another delivery ───────────────────> retry
   │ ──── another body under this key ────────────────> failed
@@ -13,78 +15,127 @@ call ─── accepted ── finish ──────────────
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import time
+from collections.abc import Awaitable
 from datetime import UTC, datetime
+from typing import Protocol
 
 import msgspec
 
 from .. import deadlines
 from ..attributes import JobAttributes
+from ..customerio.app import AppAPI, Permit
 from ..customerio.errors import CustomerIOError, UnknownOutcomeError
 from ..ledger import AlreadyDone, Busy, Claimed, Conflict, Ledger, LedgerError
+from ..lifetime import Lifetime
 from ..outcome import Done, Failed, Outcome, Retry
 from ..pubsub.message import PushMessage
 from .outcomes import ledger_unavailable, outcome_of
 
-Call = Callable[[], Awaitable[str]]
+
+class Call(Protocol):
+    """One call to the App API, such as ``app.send`` with its channel and body."""
+
+    def __call__(self, *, permit: Permit, deadline: float) -> Awaitable[str]: ...
 
 
 class Idempotency:
     """Runs calls under the ledger.
 
     Args:
+        app: The API that calls go to; asked for a permit before anything is written down.
         ledger: Where claims are kept.
         scope: First part of the ledger's keys, so that functions do not share them.
+        lifetime: Life of the instance, which bounds a call.
     """
 
-    def __init__(self, ledger: Ledger, scope: str) -> None:
+    def __init__(self, app: AppAPI, ledger: Ledger, scope: str, lifetime: Lifetime) -> None:
+        self._app = app
         self._ledger = ledger
         self._scope = scope
+        self._lifetime = lifetime
 
     async def run(self, call: Call, message: PushMessage, attributes: JobAttributes, *, subject: str = "") -> Outcome:
         """Settle the job of ``message`` by ``call``, which returns what Customer.io named the result."""
-        key, fingerprint = f"{self._scope}:{message.key}", _fingerprint(message, attributes)
+        begins_by = message.deadline - deadlines.PUSH_SECONDS + deadlines.CALL_WINDOW_SECONDS
         try:
-            claim = await self._ledger.claim(key, fingerprint, deadlines.LEASE_SECONDS)
-            if not isinstance(claim, Claimed):
-                return _not_ours(claim, subject)
-            # Asked only now: what was done before is done, and what may have been done has not simply expired.
-            expired = attributes.expired(datetime.now(UTC))
-            at_most_once = attributes.delivery_guarantee == "at_most_once"
-            if claim.retaken and (at_most_once or expired):
-                await self._ledger.unknown(claim)
-                return _undecided(None, subject)
-            if expired:
-                await self._ledger.release(claim)
-                return msgspec.structs.replace(expired, subject=subject)
-            return await self._settle(claim, call, message.data, subject, at_most_once=at_most_once)
+            async with self._app.permit(deadline=begins_by, bulk=attributes.is_bulk) as permit:
+                return await self._claim_and_call(call, permit, message, attributes, subject)
+        except CustomerIOError as error:
+            return outcome_of(error, subject=subject, data=message.data)
         except LedgerError as error:
             return ledger_unavailable(error, subject)
 
-    async def _settle(self, claim: Claimed, call: Call, data: bytes, subject: str, *, at_most_once: bool) -> Outcome:
+    async def _claim_and_call(
+        self, call: Call, permit: Permit, message: PushMessage, attributes: JobAttributes, subject: str
+    ) -> Outcome:
+        fingerprint = _fingerprint(message, attributes)
+        claim = await self._ledger.claim(f"{self._scope}:{message.key}", fingerprint, deadlines.LEASE_SECONDS)
+        if not isinstance(claim, Claimed):
+            return _not_ours(claim, subject)
+        settled = await self._settled_without_call(claim, attributes, subject)
+        return settled or await self._call(call, claim, permit, message, attributes, subject)
+
+    async def _settled_without_call(self, claim: Claimed, attributes: JobAttributes, subject: str) -> Outcome | None:
+        # Asked only now: what was done before is done, and what may have been done has not simply expired.
+        expired = attributes.expired(datetime.now(UTC))
+        if claim.retaken and (attributes.is_at_most_once or expired):
+            await self._ledger.unknown(claim)
+            return _undecided(None, subject)
+        if expired or self._lifetime.is_ending:
+            await self._ledger.release(claim)
+            return msgspec.structs.replace(expired or _ENDING, subject=subject)
+        return None
+
+    async def _call(
+        self,
+        call: Call,
+        claim: Claimed,
+        permit: Permit,
+        message: PushMessage,
+        attributes: JobAttributes,
+        subject: str,
+    ) -> Outcome:
         try:
-            result = await _in_time(call)
+            result = await self._in_time(call, permit, message.deadline)
         except UnknownOutcomeError as error:
             await self._ledger.unknown(claim)
-            return _undecided(error.status, subject) if at_most_once else outcome_of(error, subject=subject, data=data)
+            if attributes.is_at_most_once:
+                return _undecided(error.status, subject)
+            return outcome_of(error, subject=subject, data=message.data)
         except CustomerIOError as error:
             # An earlier attempt of a claim that was taken over may have been accepted: it stays unknown.
             await (self._ledger.unknown(claim) if claim.retaken else self._ledger.release(claim))
-            return outcome_of(error, subject=subject, data=data)
-        # It is done, and the push says so; only a redelivery in spite of that would find the claim unfinished.
-        with suppress(LedgerError):
-            await self._ledger.finish(claim, result)
-        return Done(subject=subject)
+            return outcome_of(error, subject=subject, data=message.data)
+        return await self._finish(claim, result, message.deadline, subject)
+
+    async def _in_time(self, call: Call, permit: Permit, deadline: float) -> str:
+        """Run ``call``, ended early enough for its outcome to be written down."""
+        latest = deadline - deadlines.RECORD_SECONDS
+        try:
+            async with self._lifetime.limit(latest):
+                return await call(permit=permit, deadline=latest)
+        except TimeoutError:
+            raise UnknownOutcomeError("not done before the push's deadline", reason="timeout") from None
+
+    async def _finish(self, claim: Claimed, result: str, deadline: float, subject: str) -> Outcome:
+        """Write down that it is done, trying until the push's deadline.
+
+        A record that is missing at last costs nothing by itself: the push is acknowledged. Only a delivery in spite of
+        that, or another publish of the same ``job_id``, would send again, so the log says ERROR.
+        """
+        while True:
+            try:
+                await self._ledger.finish(claim, result)
+            except LedgerError:
+                if time.monotonic() + deadlines.RECORD_RETRY_SECONDS >= deadline or self._lifetime.is_ending:
+                    return Done(how="sent_not_recorded", subject=subject)
+                await asyncio.sleep(deadlines.RECORD_RETRY_SECONDS)
+            else:
+                return Done(subject=subject)
 
 
-async def _in_time(call: Call) -> str:
-    """Run ``call``, ended before the lease is."""
-    try:
-        async with asyncio.timeout(deadlines.CALL_SECONDS):
-            return await call()
-    except TimeoutError:
-        raise UnknownOutcomeError(f"not done within {deadlines.CALL_SECONDS:g} s", reason="timeout") from None
+_ENDING = Retry(status=503, reason="shutting_down", message="the instance is shutting down")
 
 
 def _not_ours(claim: AlreadyDone | Busy | Conflict, subject: str) -> Outcome:

@@ -3,6 +3,7 @@
 from ..attributes import JobAttributes
 from ..customerio.track import TrackAPI
 from ..jobs import parse_identify
+from ..lifetime import Lifetime
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
@@ -25,4 +26,5 @@ class Identify:
 
 def endpoint(settings: Settings) -> PushEndpoint:
     """The function as its settings describe it."""
-    return push_endpoint(Identify(track_api(settings)), settings)
+    lifetime = Lifetime()
+    return push_endpoint(Identify(track_api(settings, lifetime)), settings, lifetime)

@@ -22,6 +22,7 @@ async def apply(track: TrackAPI, operation: TrackOperation, message: PushMessage
             msgspec.json.encode(operation.body),
             keys=(operation.subject, *operation.others),
             exclusive=operation.ordered,
+            deadline=message.deadline,
         )
     except CustomerIOError as error:
         return outcome_of(error, subject=operation.subject, data=message.data)

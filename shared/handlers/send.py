@@ -4,10 +4,10 @@ from functools import partial
 
 import msgspec
 
-from .. import deadlines
 from ..attributes import JobAttributes
 from ..customerio.app import AppAPI
 from ..jobs import parse_send
+from ..lifetime import Lifetime
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
@@ -32,5 +32,6 @@ class Send:
 
 def endpoint(settings: Settings) -> PushEndpoint:
     """The function as its settings describe it."""
-    app = app_api(settings, longest_wait=deadlines.SEND_RATE_WAIT_SECONDS)
-    return push_endpoint(Send(app, idempotency(settings)), settings)
+    lifetime = Lifetime()
+    app = app_api(settings, lifetime)
+    return push_endpoint(Send(app, idempotency(app, settings, lifetime)), settings, lifetime)

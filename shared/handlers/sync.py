@@ -13,6 +13,7 @@ from ..attributes import JobAttributes
 from ..customerio.track import TrackAPI
 from ..jobs import TrackOperation, UserDeleted, UserRecord, parse_sync
 from ..ledger import LedgerError, ProfileStates, open_ledger
+from ..lifetime import Lifetime
 from ..outcome import Done, Outcome
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
@@ -81,4 +82,6 @@ def _operation(user: UserRecord | UserDeleted, action: str, **fields: Any) -> Tr
 
 def endpoint(settings: Settings) -> PushEndpoint:
     """The function as its settings describe it."""
-    return push_endpoint(Sync(track_api(settings), open_ledger(settings.ledger)), settings)
+    lifetime = Lifetime()
+    sync = Sync(track_api(settings, lifetime), open_ledger(settings.ledger))
+    return push_endpoint(sync, settings, lifetime)

@@ -3,6 +3,7 @@
 from ..attributes import JobAttributes
 from ..customerio.track import TrackAPI
 from ..jobs import job_ulid, parse_track
+from ..lifetime import Lifetime
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
@@ -32,4 +33,5 @@ class Track:
 
 def endpoint(settings: Settings) -> PushEndpoint:
     """The function as its settings describe it."""
-    return push_endpoint(Track(track_api(settings)), settings)
+    lifetime = Lifetime()
+    return push_endpoint(Track(track_api(settings, lifetime)), settings, lifetime)

@@ -7,6 +7,7 @@ from ..customerio.app import AppAPI
 from ..customerio.http import BasicCredentials, BearerCredentials, Connection
 from ..customerio.track import TrackAPI
 from ..ledger import open_ledger
+from ..lifetime import Lifetime
 from ..pubsub.push import Handle, PushEndpoint
 from ..pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
 from ..secrets import open_secret
@@ -16,7 +17,7 @@ from ..topology import topology
 from .idempotency import Idempotency
 
 
-def push_endpoint(handle: Handle, settings: Settings) -> PushEndpoint:
+def push_endpoint(handle: Handle, settings: Settings, lifetime: Lifetime) -> PushEndpoint:
     """The endpoint of a function that is pushed messages."""
     _spare_the_collector()
     topic = next(topic for topic in topology().topics.values() if topic.function == settings.function)
@@ -27,6 +28,7 @@ def push_endpoint(handle: Handle, settings: Settings) -> PushEndpoint:
         DeadLetterTopic(dead_letters, settings.function),
         telemetry(settings),
         retry_lane=None if topic.ordered else RetryTopic(retry_lane),
+        lifetime=lifetime,
     )
 
 
@@ -36,24 +38,28 @@ def telemetry(settings: Settings) -> Telemetry:
     return Telemetry(settings.function, next(kinds, ""), settings.project)
 
 
-def track_api(settings: Settings) -> TrackAPI:
+def track_api(settings: Settings, lifetime: Lifetime) -> TrackAPI:
     """The Track API with the workspace's credentials."""
     site_id, api_key = (open_secret(settings.secrets[name]) for name in ("site-id", "track-api-key"))
     credentials = BasicCredentials(site_id, api_key)
     connection = Connection(settings.customerio.track_url, credentials, timeout=deadlines.TRACK_REQUEST_SECONDS)
-    return TrackAPI(connection, requests_per_second=settings.requests_per_second)
+    track = TrackAPI(connection, requests_per_second=settings.requests_per_second)
+    lifetime.on_end(track.stop)
+    return track
 
 
-def app_api(settings: Settings, *, longest_wait: float) -> AppAPI:
+def app_api(settings: Settings, lifetime: Lifetime) -> AppAPI:
     """The App API with the workspace's key."""
     credentials = BearerCredentials(open_secret(settings.secrets["app-api-key"]))
     connection = Connection(settings.customerio.app_url, credentials, timeout=deadlines.APP_REQUEST_SECONDS)
-    return AppAPI(connection, requests_per_second=settings.requests_per_second, longest_wait=longest_wait)
+    app = AppAPI(connection, requests_per_second=settings.requests_per_second)
+    lifetime.on_end(app.stop)
+    return app
 
 
-def idempotency(settings: Settings) -> Idempotency:
-    """The function's ledger; keys of different functions are apart."""
-    return Idempotency(open_ledger(settings.ledger), settings.function)
+def idempotency(app: AppAPI, settings: Settings, lifetime: Lifetime) -> Idempotency:
+    """Calls to ``app`` under the function's ledger; keys of different functions are apart."""
+    return Idempotency(app, open_ledger(settings.ledger), settings.function, lifetime)
 
 
 def _spare_the_collector() -> None:

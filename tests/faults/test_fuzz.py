@@ -7,7 +7,8 @@ import asyncio
 import base64
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from shared.handlers.sync import Sync
 from shared.handlers.track import Track
 from shared.handlers.webhook import WebhookEndpoint
 from shared.ledger import SQLiteLedger
+from shared.lifetime import Lifetime
 from shared.outcome import Failed
 from shared.pubsub.message import PushMessage
 from shared.pubsub.push import PushEndpoint
@@ -45,18 +47,26 @@ class Accepting:
     def __init__(self) -> None:
         self.dead = 0
 
-    async def apply(self, item: bytes, *, keys: Iterable[str], alone: bool) -> None:
+    async def apply(self, item: bytes, *, keys: Iterable[str], exclusive: bool, deadline: float) -> None:
         json.loads(item)
         assert all(keys)
-        assert isinstance(alone, bool)
+        assert isinstance(exclusive, bool)
+        assert deadline > 0
 
-    async def send(self, channel: str, body: bytes) -> str:
+    @asynccontextmanager
+    async def permit(self, *, deadline: float, bulk: bool) -> AsyncIterator[None]:
+        assert deadline > 0
+        assert isinstance(bulk, bool)
+        yield
+
+    async def send(self, channel: str, body: bytes, *, permit: object, deadline: float) -> str:
         json.loads(body)
+        assert permit is None
+        assert deadline > 0
         return channel
 
-    async def trigger(self, broadcast_id: int, body: bytes) -> str:
-        json.loads(body)
-        return str(broadcast_id)
+    async def trigger(self, broadcast_id: int, body: bytes, *, permit: object, deadline: float) -> str:
+        return await self.send(str(broadcast_id), body, permit=permit, deadline=deadline)
 
     async def insert(self, row: Mapping[str, Any], row_id: str, *, deadline: float | None = None) -> None:  # noqa: ARG002
         json.dumps(row)
@@ -122,8 +132,8 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Any:
     handlers = {
         "identify": Identify(around),
         "track": Track(around),
-        "send": Send(around, Idempotency(ledger, "send")),
-        "broadcast": Broadcast(around, Idempotency(ledger, "broadcast")),
+        "send": Send(around, Idempotency(around, ledger, "send", Lifetime())),
+        "broadcast": Broadcast(around, Idempotency(around, ledger, "broadcast", Lifetime())),
         "sync": Sync(around, ledger),
         "events": Archive(around),
     }

@@ -17,6 +17,7 @@ from shared.handlers.send import Send
 from shared.handlers.sync import Sync
 from shared.handlers.track import Track
 from shared.ledger import SQLiteLedger
+from shared.lifetime import Lifetime
 from shared.pubsub.push import Handle, PushEndpoint
 from shared.pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
 from shared.secrets import EnvironmentSecret, Secret
@@ -67,7 +68,7 @@ async def opened(path: str, pubsub_server: FakePubSub) -> AsyncIterator[TopicPub
 def around(upstream: Upstream, pubsub: FakePubSub, tmp_path: Path) -> Iterator[Around]:
     clock = Clock()
     ledger = SQLiteLedger(tmp_path / "ledger.sqlite", now=clock)
-    yield Around(upstream, pubsub, ledger, clock)
+    yield Around(upstream, pubsub, ledger, clock, Lifetime())
     ledger.close()
 
 
@@ -92,13 +93,16 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
 
         def app() -> AppAPI:
             connection = connect(url or around.upstream.url, BearerCredentials(key), timeout=timeout)
-            return AppAPI(connection, requests_per_second=rate, longest_wait=0.05)
+            return AppAPI(connection, requests_per_second=rate)
+
+        def idempotency(app: AppAPI) -> Idempotency:
+            return Idempotency(app, around.ledger, kind, around.lifetime)
 
         handlers: dict[str, Callable[[], Handle]] = {
             "identify": lambda: Identify(track()),
             "track": lambda: Track(track()),
-            "send": lambda: Send(app(), Idempotency(around.ledger, "send")),
-            "broadcast": lambda: Broadcast(app(), Idempotency(around.ledger, "broadcast")),
+            "send": lambda: Send(api := app(), idempotency(api)),
+            "broadcast": lambda: Broadcast(api := app(), idempotency(api)),
             "sync": lambda: Sync(track(), around.ledger),
         }
         telemetry = Telemetry(kind, kind, PROJECT)
@@ -107,6 +111,7 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
             DeadLetterTopic(topic, kind),
             telemetry,
             retry_lane=None if topology().topics[kind].ordered else RetryTopic(retry_topic),
+            lifetime=around.lifetime,
         )
         return Function(endpoint)
 

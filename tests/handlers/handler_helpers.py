@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from shared.attributes import republished
 from shared.ledger import SQLiteLedger
+from shared.lifetime import Lifetime
 from shared.outcome import Failed
 from shared.pubsub.message import PushMessage, read_push
 from shared.pubsub.push import PushEndpoint
@@ -92,6 +93,7 @@ class Around:
     pubsub: FakePubSub
     ledger: SQLiteLedger
     clock: Clock
+    lifetime: Lifetime
 
     def dead_letter(self) -> dict[str, str]:
         """Attributes of the one dead letter, without those of every delivery."""

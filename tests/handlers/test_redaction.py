@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.jobs import KINDS_AND_ACTIONS
@@ -112,8 +112,8 @@ SPELLINGS = {
 def test_names_and_identifiers_go_however_short_and_however_they_are_spelt(
     field: str, value: str, spelling: str
 ) -> None:
-    if len(value.lower()) != len(value) or len(value.upper()) != len(value):
-        value = "ada"
+    assume(len(value.lower()) == len(value.upper()) == len(value))
+    assume(value not in KINDS_AND_ACTIONS)
     body = json.dumps({"identifiers": {field: value}, "plan": "pro"}).encode()
     message = redacted(f"<< {SPELLINGS[spelling](value)} >> is taken", body)
     assert message.startswith("<< ")

@@ -6,6 +6,7 @@ import json
 import pytest
 from aiohttp import web
 
+from shared import deadlines
 from tests.customerio.conftest import status
 from tests.handlers.conftest import Make
 from tests.handlers.handler_helpers import Around, Function, Push, lines
@@ -180,16 +181,33 @@ async def test_a_ledger_that_does_not_answer_is_503_and_nothing_is_sent(
     assert lines(capsys.readouterr().out)[0]["reason"] == "ledger_unavailable"
 
 
-async def test_a_result_that_the_ledger_does_not_keep_is_done_all_the_same(
-    send: Function, around: Around, capsys: pytest.CaptureFixture[str]
+async def test_a_result_that_the_ledger_does_not_keep_is_done_and_an_error_says_so(
+    send: Function, around: Around, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def accept_and_break_the_ledger(_request: web.Request, _body: bytes) -> web.StreamResponse:
-        execute(around, "DROP TABLE claims")
+        execute(around, "ALTER TABLE claims RENAME TO away")
         return web.json_response({"delivery_id": "d"})
 
+    monkeypatch.setattr(deadlines, "RECORD_RETRY_SECONDS", 50.0)  # no second attempt fits before the push's deadline
     around.upstream.then(accept_and_break_the_ledger)
     assert await send.push(JOBS["send"]) == 204
-    assert lines(capsys.readouterr().out)[0]["outcome"] == "applied"
+    line = lines(capsys.readouterr().out)[0]
+    assert (line["severity"], line["outcome"]) == ("ERROR", "sent_not_recorded")
+
+
+async def test_a_ledger_that_comes_back_before_the_deadline_keeps_the_result(
+    send: Function, around: Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def accept_and_break_the_ledger(_request: web.Request, _body: bytes) -> web.StreamResponse:
+        execute(around, "ALTER TABLE claims RENAME TO away")
+        asyncio.get_running_loop().call_later(0.05, execute, around, "ALTER TABLE away RENAME TO claims")
+        return web.json_response({"delivery_id": "d"})
+
+    monkeypatch.setattr(deadlines, "RECORD_RETRY_SECONDS", 0.01)
+    around.upstream.then(accept_and_break_the_ledger)
+    assert [await send.push(JOBS["send"]) for _ in range(2)] == [204, 204]
+    assert len(around.upstream.bodies) == 1
+    assert execute(around, "SELECT state, result FROM claims") == [("done", "d")]
 
 
 async def test_the_last_attempt_of_a_send_is_a_dead_letter_with_the_last_reason(send: Function, around: Around) -> None:
