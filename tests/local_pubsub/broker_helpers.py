@@ -25,7 +25,7 @@ from google.cloud import pubsub_v1
 from google.pubsub_v1 import types
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0
 
 
 class PubSub:
@@ -43,7 +43,7 @@ class PubSub:
             self.subscriber = pubsub_v1.SubscriberClient()
 
     @contextmanager
-    def subscriber_of_its_own(self) -> Iterator[pubsub_v1.SubscriberClient]:
+    def new_subscriber(self) -> Iterator[pubsub_v1.SubscriberClient]:
         """For a streaming pull: what it leaves behind goes with its client."""
         with mock.patch.dict(os.environ, {"PUBSUB_EMULATOR_HOST": self.host}):
             subscriber = pubsub_v1.SubscriberClient()
@@ -68,12 +68,12 @@ class PubSub:
 
     def publish(self, topic: str, data: bytes = b"data", *, ordering_key: str = "", **attributes: str) -> str:
         future = self.publisher.publish(topic, data, ordering_key=ordering_key, **attributes)
-        return str(future.result(PATIENCE_SECONDS))
+        return str(future.result(TIMEOUT_SECONDS))
 
     def pull(self, subscription: str, count: int = 1) -> list[types.ReceivedMessage]:
         """Exactly ``count`` messages, however many pulls they take."""
         received: list[types.ReceivedMessage] = []
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        give_up = time.monotonic() + TIMEOUT_SECONDS
         while len(received) < count:
             assert time.monotonic() < give_up, f"only {len(received)} of {count} messages came"
             received += self.pull_once(subscription, count - len(received), wait=2)
@@ -109,7 +109,7 @@ class PubSub:
         return self.wait_until(subscription, lambda stats: stats.items() >= expected.items())
 
     def wait_until(self, subscription: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        give_up = time.monotonic() + TIMEOUT_SECONDS
         while not holds(stats := self.stats(subscription)):
             assert time.monotonic() < give_up, f"in vain, last was {stats}"
             time.sleep(0.01)
@@ -143,7 +143,7 @@ class Push:
         return str(self.body["message"]["messageId"])
 
 
-class PushEndpoint:
+class RecordingEndpoint:
     """An HTTP server that records pushes and answers them with what ``answer`` says."""
 
     def __init__(self) -> None:
@@ -179,7 +179,7 @@ class PushEndpoint:
     def answers(self, status: int) -> None:
         self.answer = lambda _: status
 
-    def next(self, timeout: float = PATIENCE_SECONDS) -> Push:
+    def next(self, timeout: float = TIMEOUT_SECONDS) -> Push:
         return self.pushes.get(timeout=timeout)
 
     def close(self) -> None:
@@ -205,7 +205,7 @@ def broker_process(*options: str) -> Iterator[PubSub]:
             pubsub.close()
     finally:
         process.send_signal(signal.SIGTERM)
-        code = process.wait(PATIENCE_SECONDS)
+        code = process.wait(TIMEOUT_SECONDS)
         process.stdout.close()
     assert code == 0
 

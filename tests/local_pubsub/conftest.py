@@ -6,7 +6,7 @@ import pytest
 
 from tests.local_pubsub.broker_helpers import (
     PubSub,
-    PushEndpoint,
+    RecordingEndpoint,
     broker_process,
     google_emulator,
     google_emulator_process,
@@ -21,7 +21,7 @@ def local() -> Iterator[PubSub]:
 
 
 @pytest.fixture(scope="session")
-def hurried() -> Iterator[PubSub]:
+def fast() -> Iterator[PubSub]:
     """The broker with its backoffs divided by 50."""
     with broker_process("--time-scale", "50") as pubsub:
         yield pubsub
@@ -54,7 +54,7 @@ def pubsub(request: pytest.FixtureRequest) -> PubSub:
 
 
 @pytest.fixture
-def endpoint() -> Iterator[PushEndpoint]:
-    server = PushEndpoint()
+def endpoint() -> Iterator[RecordingEndpoint]:
+    server = RecordingEndpoint()
     yield server
     server.close()

@@ -10,7 +10,7 @@ from google.api_core import exceptions
 from google.cloud.pubsub_v1.subscriber.message import Message
 from google.pubsub_v1 import PublisherClient
 
-from tests.local_pubsub.broker_helpers import PATIENCE_SECONDS, PubSub, PushEndpoint
+from tests.local_pubsub.broker_helpers import TIMEOUT_SECONDS, PubSub, RecordingEndpoint
 
 
 def test_a_topic_is_created_found_listed_and_deleted(pubsub: PubSub) -> None:
@@ -277,7 +277,7 @@ def test_a_waiting_pull_gets_what_is_published_meanwhile(pubsub: PubSub) -> None
     publishing = threading.Timer(0.2, pubsub.publish, (topic, b"late"))
     publishing.start()
 
-    received = pubsub.pull_once(subscription, wait=PATIENCE_SECONDS)
+    received = pubsub.pull_once(subscription, wait=TIMEOUT_SECONDS)
 
     publishing.join()
     assert [entry.message.data for entry in received] == [b"late"]
@@ -312,13 +312,13 @@ def test_a_streaming_pull_gets_everything_once_acked(pubsub: PubSub) -> None:
 
     for number in range(100):
         pubsub.publisher.publish(topic, b"%d" % number)
-    with pubsub.subscriber_of_its_own() as subscriber:
+    with pubsub.new_subscriber() as subscriber:
         stream = subscriber.subscribe(subscription, callback=take)
         for number in range(100, 200):
             pubsub.publisher.publish(topic, b"%d" % number)
-        complete.wait(PATIENCE_SECONDS)
+        complete.wait(TIMEOUT_SECONDS)
         stream.cancel()
-        stream.result(PATIENCE_SECONDS)
+        stream.result(TIMEOUT_SECONDS)
 
     assert seen == {b"%d" % number for number in range(200)}
     assert pubsub.pull_once(subscription) == []
@@ -339,16 +339,16 @@ def test_a_streaming_pull_gets_a_nacked_message_again(pubsub: PubSub) -> None:
             message.ack()
             acked.set()
 
-    with pubsub.subscriber_of_its_own() as subscriber:
+    with pubsub.new_subscriber() as subscriber:
         stream = subscriber.subscribe(subscription, callback=take)
-        acked.wait(PATIENCE_SECONDS)
+        acked.wait(TIMEOUT_SECONDS)
         stream.cancel()
-        stream.result(PATIENCE_SECONDS)
+        stream.result(TIMEOUT_SECONDS)
 
     assert seen == [message_id, message_id]
 
 
-def test_a_push_is_wrapped(pubsub: PubSub, endpoint: PushEndpoint) -> None:
+def test_a_push_is_wrapped(pubsub: PubSub, endpoint: RecordingEndpoint) -> None:
     topic = pubsub.topic()
     subscription = pubsub.push_subscription(topic, endpoint.url)
 
@@ -363,11 +363,11 @@ def test_a_push_is_wrapped(pubsub: PubSub, endpoint: PushEndpoint) -> None:
     assert message["messageId"] == message["message_id"] == message_id
     published = datetime.fromisoformat(message["publishTime"])
     assert message["publish_time"] == message["publishTime"]
-    assert abs(published - datetime.now(UTC)) < timedelta(seconds=PATIENCE_SECONDS)
+    assert abs(published - datetime.now(UTC)) < timedelta(seconds=TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize("status", [102, 200, 201, 204])
-def test_a_push_is_acked_by_its_status(pubsub: PubSub, endpoint: PushEndpoint, status: int) -> None:
+def test_a_push_is_acked_by_its_status(pubsub: PubSub, endpoint: RecordingEndpoint, status: int) -> None:
     endpoint.answers(status)
     topic = pubsub.topic()
     subscription = pubsub.push_subscription(topic, endpoint.url)
@@ -381,7 +381,7 @@ def test_a_push_is_acked_by_its_status(pubsub: PubSub, endpoint: PushEndpoint, s
 
 
 @pytest.mark.parametrize("status", [302, 503])
-def test_a_push_is_sent_again_after_any_other_status(pubsub: PubSub, endpoint: PushEndpoint, status: int) -> None:
+def test_a_push_is_sent_again_after_any_other_status(pubsub: PubSub, endpoint: RecordingEndpoint, status: int) -> None:
     endpoint.answers(status)
     topic = pubsub.topic()
     pubsub.push_subscription(topic, endpoint.url)
@@ -391,7 +391,9 @@ def test_a_push_is_sent_again_after_any_other_status(pubsub: PubSub, endpoint: P
     assert [endpoint.next().message_id for _ in range(2)] == [message_id, message_id]
 
 
-def test_a_push_subscription_can_become_a_pull_subscription_and_back(pubsub: PubSub, endpoint: PushEndpoint) -> None:
+def test_a_push_subscription_can_become_a_pull_subscription_and_back(
+    pubsub: PubSub, endpoint: RecordingEndpoint
+) -> None:
     topic = pubsub.topic()
     subscription = pubsub.push_subscription(topic, endpoint.url)
 

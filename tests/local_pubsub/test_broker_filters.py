@@ -5,7 +5,7 @@ from google.api_core import exceptions
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.pubsub.filters import FILTER_MAX_BYTES, FilterError, parse_filter
+from local.pubsub.filters import MAX_FILTER_BYTES, FilterError, parse_filter
 from tests.local_pubsub.broker_helpers import PubSub
 
 ATTRIBUTES = {"domain": "com", "ce-type": "order", "with space": 'quo"te'}
@@ -67,7 +67,7 @@ def test_a_filter_matches_attributes(text: str, matches: bool) -> None:
         "hasPrefix(attributes.domain)",
         'hasPrefix(attributes:domain, "co")',
         "attributes:a AND attributes:b OR attributes:c",
-        "attributes:" + "a" * FILTER_MAX_BYTES,
+        "attributes:" + "a" * MAX_FILTER_BYTES,
     ],
 )
 def test_what_is_not_a_filter_is_refused(text: str) -> None:
@@ -136,7 +136,7 @@ filters = st.recursive(
     comparisons,
     lambda inner: st.one_of(st.builds(negated, inner), st.builds(both, inner, inner), st.builds(either, inner, inner)),
     max_leaves=4,
-).filter(lambda evaluated: len(evaluated[0].encode()) <= FILTER_MAX_BYTES)
+).filter(lambda evaluated: len(evaluated[0].encode()) <= MAX_FILTER_BYTES)
 
 
 @given(filters, st.dictionaries(names, values, max_size=3), st.data())

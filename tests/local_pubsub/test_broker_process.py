@@ -11,16 +11,16 @@ from google.pubsub_v1 import PublisherAsyncClient, PubsubMessage
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
 
 from local.pubsub import Broker
-from tests.local_pubsub.broker_helpers import PATIENCE_SECONDS, ROOT, PushEndpoint, broker_process
+from tests.local_pubsub.broker_helpers import ROOT, TIMEOUT_SECONDS, RecordingEndpoint, broker_process
 
 
-def test_it_says_where_it_listens_and_stops_on_sigterm_with_work_under_way(endpoint: PushEndpoint) -> None:
+def test_it_says_where_it_listens_and_stops_on_sigterm_with_work_under_way(endpoint: RecordingEndpoint) -> None:
     waiting = threading.Event()
     stop = threading.Event()
 
     def answer_late(_: object) -> int:
         waiting.set()
-        stop.wait(PATIENCE_SECONDS)
+        stop.wait(TIMEOUT_SECONDS)
         return 204
 
     endpoint.answer = answer_late
@@ -30,12 +30,12 @@ def test_it_says_where_it_listens_and_stops_on_sigterm_with_work_under_way(endpo
         topic = pubsub.topic()
         pubsub.push_subscription(topic, endpoint.url)
         pulled = pubsub.subscription(topic)
-        with pubsub.subscriber_of_its_own() as subscriber:
+        with pubsub.new_subscriber() as subscriber:
             stream = subscriber.subscribe(pulled, callback=lambda message: message.ack())
             pubsub.publish(topic)
-            waiting.wait(PATIENCE_SECONDS)
+            waiting.wait(TIMEOUT_SECONDS)
             stream.cancel()
-            stream.result(PATIENCE_SECONDS)
+            stream.result(TIMEOUT_SECONDS)
     stop.set()
 
 
@@ -47,7 +47,7 @@ def test_a_taken_port_is_an_error_in_one_line() -> None:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
 
