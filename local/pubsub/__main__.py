@@ -6,6 +6,8 @@ import resource
 import signal
 import sys
 
+import uvloop
+
 from local.pubsub.broker import Broker
 from local.pubsub.memory import DEFAULT_MEMORY_LIMIT_BYTES
 
@@ -14,7 +16,7 @@ def main() -> int:
     options = _parser().parse_args()
     _allow_many_connections()
     try:
-        asyncio.run(_serve(options))
+        uvloop.run(_serve(options))
     except OSError as error:
         print(f"the broker did not start: {error}", file=sys.stderr)
         return 1

@@ -67,11 +67,10 @@ def updated(current: Pb, wanted: Pb, mask: Pb, updatable: frozenset[str]) -> Pb:
             raise invalid(f"Invalid update_mask: {field[:100]} is not a known field.")
         if field not in updatable:
             raise invalid(f"The field {field} cannot be updated.")
+    if not mask.IsValidForDescriptor(current.DESCRIPTOR):
+        raise invalid("Invalid update_mask: a path does not name a field.")
     config = copy(current)
-    try:
-        mask.MergeMessage(wanted, config, replace_message_field=True, replace_repeated_field=True)
-    except ValueError:
-        raise invalid("Invalid update_mask: a path does not name a field.") from None
+    mask.MergeMessage(wanted, config, replace_message_field=True, replace_repeated_field=True)
     return config
 
 

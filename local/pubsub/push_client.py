@@ -7,6 +7,7 @@ no task per push, because it reads nothing of a response but its status and its 
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -135,8 +136,7 @@ class _Connection(asyncio.Protocol):
         self._response = _Response()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports do not inherit from it
         self._client.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - every end without an answer is the same

@@ -1,5 +1,6 @@
 """The REST surface of Pub/Sub v1: https://docs.cloud.google.com/pubsub/docs/reference/rest."""
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +77,9 @@ _SYSTEM_PARAMETERS = frozenset(
     }
 )
 
+# Standard or URL-safe, padded or not: protobuf's JSON mapping allows all of them.
+_BASE64 = re.compile(r"([A-Za-z0-9+/_-]*)={0,2}")
+
 # https://docs.cloud.google.com/pubsub/docs/reference/error-codes
 _HTTP_STATUSES = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -120,19 +124,15 @@ async def _unknown(request: web.Request) -> web.Response:
 
 async def _parse(request: web.Request, method: Method, route: _Route) -> Pb:
     """Build a method's request: the resource from the HTTP path, the rest from the body or the query."""
+    if route.verb in {"GET", "DELETE"}:
+        fields = {name: value for name, value in request.query.items() if name not in _SYSTEM_PARAMETERS}
+    else:
+        fields = await _read_object(request)
     pb = method.request_class()
     try:
-        if route.verb in {"GET", "DELETE"}:
-            query = {name: value for name, value in request.query.items() if name not in _SYSTEM_PARAMETERS}
-            json_format.ParseDict(query, pb)
-        elif body := await request.read():
-            json_format.Parse(body, pb)
-    except web.HTTPRequestEntityTooLarge:
-        raise invalid(f"The request body exceeds the limit of {_MAX_BODY_BYTES} bytes.") from None
+        json_format.ParseDict(fields, pb)
     except json_format.ParseError as error:
         raise invalid(_describe(error)) from None
-    except (UnicodeDecodeError, RecursionError):
-        raise invalid("Invalid JSON payload: the body must be a JSON object in UTF-8.") from None
     *parents, field = route.field.split(".")
     target = pb
     for parent in parents:
@@ -141,14 +141,43 @@ async def _parse(request: web.Request, method: Method, route: _Route) -> Pb:
     return pb
 
 
+async def _read_object(request: web.Request) -> dict[str, Any]:
+    try:
+        fields = json.loads(await request.read() or b"{}")
+    except web.HTTPRequestEntityTooLarge:
+        raise invalid(f"The request body exceeds the limit of {_MAX_BODY_BYTES} bytes.") from None
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise invalid("Invalid JSON payload: the body must be a JSON object in UTF-8.")
+    _check_base64(fields)
+    for name in ("updateMask", "update_mask"):
+        if isinstance(mask := fields.get(name), str):
+            # Google takes the paths in either case, protobuf only in camel case.
+            fields[name] = re.sub(r"_([a-z])", lambda match: match[1].upper(), mask)
+    return fields
+
+
+def _check_base64(fields: dict[str, Any]) -> None:
+    """Check the data of a publish request: protobuf would skip characters that are not base64, and change the data."""
+    messages = fields.get("messages")
+    for number, message in enumerate(messages if isinstance(messages, list) else ()):
+        data = message.get("data", "") if isinstance(message, dict) else ""
+        if not isinstance(data, str):
+            continue
+        match = _BASE64.fullmatch(data)
+        if match is None or len(match[1]) % 4 == 1:
+            raise invalid(f'Invalid JSON payload: invalid value at "messages[{number}].data": it must be base64.')
+
+
 def _describe(error: json_format.ParseError) -> str:
-    """Say which field is wrong. protobuf's own text may quote the value."""
+    """Name the wrong field. protobuf's own text may quote its value."""
     text = str(error)
     if unknown := re.search(r'has no field named "([^"]{1,100})"', text):
         return f'Invalid JSON payload: unknown name "{unknown[1]}".'
-    if wrong := re.search(r"Failed to parse (\w+) field", text):
-        return f'Invalid JSON payload: invalid value at "{wrong[1]}".'
-    return "Invalid JSON payload: the body must be a JSON object with fields of the documented types."
+    if path := re.findall(r"Failed to parse (\w+) field", text):
+        return f'Invalid JSON payload: invalid value at "{".".join(path)}".'
+    return "Invalid JSON payload: a field has a value of the wrong type."
 
 
 def _error_response(error: ApiError) -> web.Response:

@@ -59,6 +59,12 @@ def test_a_pull_response_stays_below_what_a_client_takes(local: PubSub) -> None:
             received += batch
 
 
+@pytest.mark.parametrize("name", ["topic", "projects/p", "projects/p/subscriptions/topic"])
+def test_a_topic_name_without_its_project_is_refused(local: PubSub, name: str) -> None:
+    with pytest.raises(exceptions.InvalidArgument):
+        local.publisher.create_topic(name=name)
+
+
 def test_a_publish_request_has_at_most_1000_messages(local: PubSub) -> None:
     topic = local.topic()
 
