@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.pubsub.filters import MAX_FILTER_BYTES, FilterError, parse_filter
-from tests.local_pubsub.broker_helpers import PubSub
+from tests.local_pubsub.broker_helpers import PubSub, RecordingEndpoint
 
 ATTRIBUTES = {"domain": "com", "ce-type": "order", "with space": 'quo"te'}
 
@@ -159,6 +159,33 @@ def test_a_subscription_gets_only_what_its_filter_lets_through(local: PubSub) ->
     assert {entry.message.data for entry in local.pull(filtered, 2)} == {b"opened", b"clicked"}
     assert len(local.pull(everything, 3)) == 3
     assert local.stats(filtered)["backlog"] == 2
+
+
+def test_two_filters_share_a_topic_between_bulk_and_everything_else(local: PubSub, endpoint: RecordingEndpoint) -> None:
+    topic = local.topic()
+    bulk = local.push_subscription(topic, endpoint.url, filter='attributes.priority = "bulk"')
+    urgent = local.subscription(topic, filter='NOT attributes.priority = "bulk"')
+    unmarked = local.subscription(topic, filter="NOT attributes:priority")
+    marked = local.subscription(topic, filter="attributes:priority")
+    for data, attributes in (
+        (b"none", {}),
+        (b"bulk", {"priority": "bulk"}),
+        (b"high", {"priority": "high"}),
+        (b"empty", {"priority": ""}),
+        (b"case", {"priority": "Bulk"}),
+    ):
+        local.publish(topic, data, **attributes)
+
+    def pulled(subscription: str, count: int) -> set[bytes]:
+        data = {received.message.data for received in local.pull(subscription, count)}
+        assert local.stats(subscription)["backlog"] == count
+        return data
+
+    assert pulled(urgent, 4) == {b"none", b"high", b"empty", b"case"}
+    assert pulled(unmarked, 1) == {b"none"}
+    assert pulled(marked, 4) == {b"bulk", b"high", b"empty", b"case"}
+    assert endpoint.next().body["message"]["attributes"] == {"priority": "bulk"}
+    assert local.wait_for_stats(bulk, backlog=0)["delivered"] == 1
 
 
 def test_a_subscription_with_a_bad_filter_is_refused(local: PubSub) -> None:

@@ -94,6 +94,9 @@ def test_a_push_endpoint_is_a_url(local: PubSub, url: str) -> None:
     "fields",
     [
         {"bigquery_config": {"table": "p.d.t"}},
+        {"cloud_storage_config": {"bucket": "bucket"}},
+        {"bigtable_config": {"table": "projects/p/instances/i/tables/t"}},
+        {"message_transforms": [{"javascript_udf": {"function_name": "f", "code": "code"}}]},
         {"enable_exactly_once_delivery": True},
         {"push_config": {"push_endpoint": "http://127.0.0.1:1", "no_wrapper": {}}},
     ],
@@ -101,6 +104,19 @@ def test_a_push_endpoint_is_a_url(local: PubSub, url: str) -> None:
 def test_a_subscription_with_a_feature_that_is_missing_is_refused(local: PubSub, fields: dict[str, Any]) -> None:
     with pytest.raises(exceptions.MethodNotImplemented):
         local.subscription(local.topic(), **fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"schema_settings": {"schema": "projects/p/schemas/s"}},
+        {"message_transforms": [{"javascript_udf": {"function_name": "f", "code": "code"}}]},
+        {"ingestion_data_source_settings": {"cloud_storage": {"bucket": "bucket"}}},
+    ],
+)
+def test_a_topic_with_a_feature_that_is_missing_is_refused(local: PubSub, fields: dict[str, Any]) -> None:
+    with pytest.raises(exceptions.MethodNotImplemented):
+        local.topic(**fields)
 
 
 def test_a_missing_method_is_named(local: PubSub) -> None:

@@ -1,6 +1,7 @@
 """REST details that the official clients do not show: JSON as a person writes it with curl, errors, the shared port."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.local_pubsub.broker_helpers import TIMEOUT_SECONDS, PubSub, RecordingEndpoint
+from tests.local_pubsub.broker_helpers import ROOT, TIMEOUT_SECONDS, PubSub, RecordingEndpoint
 
 
 def call(pubsub: PubSub, verb: str, path: str, **fields: Any) -> Any:
@@ -45,6 +46,22 @@ def test_curl_publishes_pulls_and_acks(local: PubSub) -> None:
     assert (received.message.data, dict(received.message.attributes)) == (b'{"id": 1}', {"job_id": "a"})
     curl("POST", f"{subscription}:acknowledge", json.dumps({"ackIds": [received.ack_id]}))
     local.wait_for_stats(subscription, acked=1, backlog=0)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_command_of_the_documentation_publishes(local: PubSub) -> None:
+    page = (ROOT / "docs/local-stack.md").read_text()
+    command = page[page.index("curl -X POST") : page.index("\n\n# gcloud")]
+    topic = f"projects/{local.project}/topics/cio-track"
+    local.publisher.create_topic(name=topic)
+    subscription = local.subscription(topic)
+
+    environment = {**os.environ, "PUBSUB_EMULATOR_HOST": local.host, "GOOGLE_CLOUD_PROJECT": local.project}
+    subprocess.run(["bash", "-c", command], env=environment, check=True, capture_output=True)
+
+    message = local.pull(subscription)[0].message
+    assert json.loads(message.data) == {"identifiers": {"id": "42"}, "name": "order"}
+    assert dict(message.attributes) == {"job_id": "order-1"}
 
 
 def test_gclouds_requests_to_create_and_publish(local: PubSub, endpoint: RecordingEndpoint) -> None:
