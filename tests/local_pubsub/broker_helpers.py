@@ -1,4 +1,4 @@
-"""What the broker's tests share: a broker or emulator in a process of its own, official clients, a push endpoint."""
+"""Helpers of the broker's tests: a broker or emulator in its own process, official clients, a push endpoint."""
 
 import json
 import os
@@ -53,7 +53,7 @@ class PubSub:
 
     @contextmanager
     def new_subscriber(self) -> Iterator[pubsub_v1.SubscriberClient]:
-        """For a streaming pull: what it leaves behind goes with its client."""
+        """Yield a client for one streaming pull, whose threads end with it."""
         with mock.patch.dict(os.environ, {"PUBSUB_EMULATOR_HOST": self.host}):
             subscriber = pubsub_v1.SubscriberClient()
         with subscriber:
@@ -80,7 +80,7 @@ class PubSub:
         return str(future.result(TIMEOUT_SECONDS))
 
     def pull(self, subscription: str, count: int = 1) -> list[types.ReceivedMessage]:
-        """Exactly ``count`` messages, however many pulls they take."""
+        """Pull until there are exactly ``count`` messages."""
         received: list[types.ReceivedMessage] = []
         give_up = time.monotonic() + TIMEOUT_SECONDS
         while len(received) < count:
@@ -89,7 +89,7 @@ class PubSub:
         return received
 
     def pull_once(self, subscription: str, count: int = 10, *, wait: float = 0.3) -> list[types.ReceivedMessage]:
-        """One pull; nothing if nothing is there for ``wait`` seconds."""
+        """Pull once; return nothing if there is no message for ``wait`` seconds."""
         try:
             response = self.subscriber.pull(subscription=subscription, max_messages=count, timeout=wait, retry=None)
         except exceptions.DeadlineExceeded:
@@ -120,7 +120,7 @@ class PubSub:
     def wait_until(self, subscription: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         give_up = time.monotonic() + TIMEOUT_SECONDS
         while not holds(stats := self.stats(subscription)):
-            assert time.monotonic() < give_up, f"in vain, last was {stats}"
+            assert time.monotonic() < give_up, f"timed out; the last stats were {stats}"
             time.sleep(0.01)
         return stats
 
@@ -146,7 +146,7 @@ class RestPubSub(PubSub):
         self.host = host
         self.admin_url = admin_url
         self.project = f"project-{uuid.uuid4().hex[:12]}"
-        credentials = AnonymousCredentials()
+        credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
         self.publisher = PublisherClient(
             transport=PublisherRestTransport(host=host, credentials=credentials, url_scheme="http")
         )
@@ -184,7 +184,7 @@ class Push:
 
 
 class RecordingEndpoint:
-    """An HTTP server that records pushes and answers them with what ``answer`` says."""
+    """An HTTP server that records pushes and answers each with the status that ``answer`` returns."""
 
     def __init__(self) -> None:
         self.answer: Callable[[Push], int] = lambda _: 204

@@ -40,7 +40,7 @@ class TestPushBackoff:
 
         assert backoff.delay == 0.1
 
-    def test_one_round_of_pushes_between_two_pauses(self) -> None:
+    def test_one_round_of_pushes_between_two_delays(self) -> None:
         backoff = PushBackoff(Clock())
         backoff.failed(started_at=1, now=1)
 
@@ -51,7 +51,7 @@ class TestPushBackoff:
         backoff.started(1.2)
         assert round(backoff.wait(1.2), 6) == 0.1
 
-    def test_the_first_failure_of_a_round_begins_the_next_pause(self) -> None:
+    def test_the_first_failure_of_a_round_begins_the_next_delay(self) -> None:
         backoff = PushBackoff(Clock())
         backoff.failed(started_at=1, now=1)
         backoff.started(1.2)
@@ -60,7 +60,7 @@ class TestPushBackoff:
 
         assert round(backoff.wait(1.3), 6) == 0.2
 
-    def test_any_success_shrinks_the_pause(self) -> None:
+    def test_any_success_shortens_the_delay(self) -> None:
         backoff = PushBackoff(Clock())
         for second in range(1, 5):
             backoff.failed(started_at=second, now=second)
@@ -73,7 +73,7 @@ class TestPushBackoff:
         backoff.succeeded(4.2)
         assert backoff.wait(4.2) == 0
 
-    def test_a_pause_that_has_not_grown_for_two_minutes_is_forgotten(self) -> None:
+    def test_a_delay_that_has_not_grown_for_two_minutes_is_forgotten(self) -> None:
         backoff = PushBackoff(Clock())
         for second in range(1, 20):
             backoff.failed(started_at=second, now=second)

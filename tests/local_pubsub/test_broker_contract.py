@@ -373,7 +373,7 @@ def test_a_push_is_acked_by_its_status(pubsub: PubSub, endpoint: RecordingEndpoi
     pubsub.publish(topic)
     endpoint.next()
 
-    # What was not acked would be there for a pull.
+    # A message that was not acked could be pulled now.
     pubsub.subscriber.modify_push_config(subscription=subscription, push_config={})
     assert pubsub.pull_once(subscription) == []
 
@@ -408,7 +408,7 @@ def test_a_push_subscription_can_become_a_pull_subscription_and_back(
     assert found.push_config.push_endpoint == endpoint.url
 
 
-def test_a_spent_message_moves_to_the_dead_letter_topic(pubsub: PubSub) -> None:
+def test_a_message_out_of_attempts_moves_to_the_dead_letter_topic(pubsub: PubSub) -> None:
     topic, spent = pubsub.topic(), pubsub.topic()
     dead_letters = pubsub.subscription(spent)
     subscription = pubsub.subscription(

@@ -107,27 +107,27 @@ def test_refuse_publish_answers_unavailable_and_keeps_nothing(local: PubSub) -> 
     assert local.stats(subscription)["backlog"] == 0
 
 
-def test_a_share_and_a_seed_decide_what_is_struck() -> None:
-    def injected(seed: int) -> list[bool]:
+def test_a_share_and_a_seed_decide_what_is_injected() -> None:
+    def injections(seed: int) -> list[bool]:
         faults = Faults()
         faults.replace([Fault(kind="duplicate", share=0.3, seed=seed)])
         return [faults.draw("duplicate", topic="t", subscription="s") is not None for _ in range(1000)]
 
-    assert injected(7) == injected(7)
-    assert injected(7) != injected(8)
-    assert 250 < sum(injected(7)) < 350
+    assert injections(7) == injections(7)
+    assert injections(7) != injections(8)
+    assert 250 < sum(injections(7)) < 350
 
 
 def test_a_fault_concerns_what_it_names() -> None:
     faults = Faults()
     faults.replace([Fault(kind="delay", subscription="orders", topic="projects/p/topics/shop")])
 
-    def injects(topic: str, subscription: str) -> bool:
+    def applies(topic: str, subscription: str) -> bool:
         return faults.draw("delay", topic=topic, subscription=subscription) is not None
 
-    assert injects("projects/p/topics/shop", "projects/p/subscriptions/orders")
-    assert not injects("projects/p/topics/shop", "projects/p/subscriptions/more-orders")
-    assert not injects("projects/q/topics/shop", "projects/p/subscriptions/orders")
+    assert applies("projects/p/topics/shop", "projects/p/subscriptions/orders")
+    assert not applies("projects/p/topics/shop", "projects/p/subscriptions/more-orders")
+    assert not applies("projects/q/topics/shop", "projects/p/subscriptions/orders")
 
 
 @pytest.mark.parametrize(

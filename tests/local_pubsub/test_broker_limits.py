@@ -1,4 +1,4 @@
-"""What the broker refuses beyond what its contract with Google's emulator covers."""
+"""Limits and missing features that Google's emulator does not enforce or does have."""
 
 from base64 import b64decode
 from datetime import timedelta

@@ -1,7 +1,7 @@
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.pubsub.messages import Message, PublishTime, UnackedMessage
@@ -18,32 +18,33 @@ def unacked(sequence: int, key: str) -> UnackedMessage:
     return UnackedMessage(message, sequence)
 
 
+@settings(deadline=None)  # a busy machine is not a failure
 @given(st.lists(st.sampled_from(["a", "b", ""]), max_size=12), st.integers(1, 3), st.data())
 def test_a_key_is_finished_in_order_whatever_fails(keys: list[str], per_key: int, data: st.DataObject) -> None:
-    """Random acks, nacks and drops of what is out: everything ends, and each key in its order."""
+    """Acks, nacks and removes outstanding messages at random: all are finished, those of a key in order."""
     queue = OrderedQueue()
     for sequence, key in enumerate(keys):
         queue.add(unacked(sequence, key))
-    out: list[UnackedMessage] = []
+    outstanding: list[UnackedMessage] = []
     finished: list[UnackedMessage] = []
     failures_left = 20
 
     while len(finished) < len(keys):
-        out += queue.take(data.draw(st.integers(1, 4)), PLENTY, per_key)
+        outstanding += queue.take(data.draw(st.integers(1, 4)), PLENTY, per_key)
         for key in ("a", "b"):
-            assert len([entry for entry in out if entry.message.ordering_key == key]) <= per_key
-        assert out, "nothing is out, and nothing can be taken"
-        chosen = out.pop(data.draw(st.integers(0, len(out) - 1)))
-        fate = data.draw(st.sampled_from(["ack", "fail", "drop"])) if failures_left else "ack"
-        if fate == "ack":
+            assert len([entry for entry in outstanding if entry.message.ordering_key == key]) <= per_key
+        assert outstanding, "no message is outstanding, and none can be taken"
+        chosen = outstanding.pop(data.draw(st.integers(0, len(outstanding) - 1)))
+        outcome = data.draw(st.sampled_from(["ack", "nack", "remove"])) if failures_left else "ack"
+        if outcome == "ack":
             finished += queue.ack(chosen)
-        elif fate == "drop":
+        elif outcome == "remove":
             chosen.done = True
             finished += [chosen, *queue.remove(chosen)]
         else:
             failures_left -= 1
             again = queue.nack(chosen)
-            out = [entry for entry in out if entry not in again]
+            outstanding = [entry for entry in outstanding if entry not in again]
             queue.make_ready(chosen)
 
     for key in ("a", "b"):
@@ -53,15 +54,15 @@ def test_a_key_is_finished_in_order_whatever_fails(keys: list[str], per_key: int
     assert len(queue) == 0
 
 
-def test_a_held_message_is_not_handed_out_with_an_earlier_one() -> None:
+def test_a_delayed_message_is_not_delivered_with_an_earlier_one() -> None:
     queue = OrderedQueue()
-    first, held = unacked(0, "a"), unacked(1, "a")
+    first, delayed = unacked(0, "a"), unacked(1, "a")
     queue.add(first)
-    queue.add_delayed(held)
+    queue.add_delayed(delayed)
 
     assert queue.take(10, PLENTY, 10) == []
-    queue.make_ready(held)
-    assert queue.take(10, PLENTY, 10) == [first, held]
+    queue.make_ready(delayed)
+    assert queue.take(10, PLENTY, 10) == [first, delayed]
 
 
 def test_one_push_of_a_key_is_in_flight_and_keys_do_not_wait_for_each_other(
@@ -69,14 +70,14 @@ def test_one_push_of_a_key_is_in_flight_and_keys_do_not_wait_for_each_other(
 ) -> None:
     topic = local.topic()
     subscription = local.push_subscription(topic, endpoint.url, enable_message_ordering=True)
-    under_way: dict[str, int] = defaultdict(int)
-    together: list[int] = []
+    in_flight: dict[str, int] = defaultdict(int)
+    in_flight_at_once: list[int] = []
 
     def count(push: Push) -> int:
         key = push.body["message"]["orderingKey"]
-        under_way[key] += 1
-        together.append(under_way[key])
-        under_way[key] -= 1
+        in_flight[key] += 1
+        in_flight_at_once.append(in_flight[key])
+        in_flight[key] -= 1
         return 204
 
     endpoint.answer = count
@@ -91,7 +92,7 @@ def test_one_push_of_a_key_is_in_flight_and_keys_do_not_wait_for_each_other(
         push = endpoint.next()
         pushed[push.body["message"]["orderingKey"]].append(push.message_id)
     assert pushed == published
-    assert max(together) == 1
+    assert max(in_flight_at_once) == 1
 
 
 def test_a_failing_push_blocks_its_key_only(fast: PubSub, endpoint: RecordingEndpoint) -> None:
@@ -145,13 +146,13 @@ def test_a_pulled_key_starts_again_from_what_failed(local: PubSub) -> None:
     local.ack(subscription, first, third)
     local.nack(subscription, second)
     again = local.pull_once(subscription, wait=5)
-    local.ack(subscription, fourth)  # its lease ended with the failure before it
+    local.ack(subscription, fourth)  # the nack of an earlier message ended its lease
 
     assert [entry.message.data for entry in again] == [b"1", b"2", b"3"]
     assert local.stats(subscription).items() >= {"backlog": 3, "in_flight": 3}.items()
 
 
-def test_more_of_a_key_is_pulled_only_after_what_is_out(local: PubSub) -> None:
+def test_more_of_a_key_is_pulled_only_after_its_outstanding_messages(local: PubSub) -> None:
     topic = local.topic()
     subscription = local.subscription(topic, enable_message_ordering=True)
     for number in range(3):

@@ -1,11 +1,15 @@
 """Pausing: an empty push config stops pushing, messages accumulate, and no attempts are spent."""
 
+import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
+import httpx
 import pytest
 from google.api_core import exceptions
 
+from local.pubsub import Broker
 from tests.local_pubsub.broker_helpers import TIMEOUT_SECONDS, PubSub, Push, RecordingEndpoint
 
 type SetPushConfig = Callable[[PubSub, str, dict[str, str]], object]
@@ -215,3 +219,30 @@ def test_a_pause_and_its_reason_are_one_update(pubsub: PubSub, endpoint: Recordi
         pubsub.subscriber.update_subscription(
             subscription={"name": subscription}, update_mask={"paths": ["push_config.no_such_field"]}
         )
+
+
+async def test_a_broker_that_closes_cuts_off_pushes_of_paused_subscriptions() -> None:
+    received, closed = asyncio.Event(), asyncio.Event()
+
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        received.set()
+        with suppress(ConnectionResetError):
+            await reader.read()
+        closed.set()
+        writer.close()
+
+    server = await asyncio.start_server(never_answer, "127.0.0.1", 0)
+    topic, subscription = "projects/p/topics/orders", "projects/p/subscriptions/orders"
+    push_config = {"pushEndpoint": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"}
+    async with Broker() as broker, httpx.AsyncClient(base_url=f"http://{broker.host}/v1/") as client:
+        await client.put(topic)
+        await client.put(subscription, json={"topic": topic, "ackDeadlineSeconds": 600, "pushConfig": push_config})
+        await client.post(f"{topic}:publish", json={"messages": [{"data": "eA=="}]})
+        await asyncio.wait_for(received.wait(), TIMEOUT_SECONDS)
+        await client.post(f"{subscription}:modifyPushConfig", json={"pushConfig": {}})
+        assert not closed.is_set()
+
+    await asyncio.wait_for(closed.wait(), TIMEOUT_SECONDS)
+    server.close()
+    await server.wait_closed()

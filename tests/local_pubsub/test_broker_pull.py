@@ -30,7 +30,7 @@ class Stream:
         return received
 
     def end(self) -> list[types.StreamingPullResponse]:
-        """End the client's side, and read what still comes."""
+        """End the client's side, and return the responses that still arrive."""
         self._requests.put(None)
         return list(self._responses)
 
@@ -157,5 +157,5 @@ def test_the_time_scale_leaves_ack_deadlines_alone(fast: PubSub) -> None:
     fast.publish(topic)
     fast.pull(subscription)
 
-    # Divided by the scale the deadline would have been 0.2 s.
+    # If the time scale divided the deadline, it would have been 0.2 s.
     assert fast.pull_once(subscription, wait=1) == []

@@ -1,4 +1,4 @@
-"""Push as Google documents it and its emulator does not do it."""
+"""Push behaviour that Google documents and its emulator lacks."""
 
 import threading
 from datetime import timedelta
@@ -112,7 +112,7 @@ def test_an_attempt_is_counted_for_each_failure_until_the_message_is_forwarded(
     assert fast.stats(subscription).items() >= {"nacked": 6, "forwarded": 1, "backlog": 0}.items()
 
 
-def test_a_spent_message_without_a_dead_letter_topic_is_retried_on(fast: PubSub, endpoint: RecordingEndpoint) -> None:
+def test_a_message_whose_dead_letter_topic_is_gone_is_retried_on(fast: PubSub, endpoint: RecordingEndpoint) -> None:
     endpoint.answers(500)
     topic, spent = fast.topic(), fast.topic()
     fast.push_subscription(
@@ -135,9 +135,9 @@ def test_a_failing_endpoint_is_asked_less_and_less_often(local: PubSub, endpoint
 
     times = [endpoint.next().at for _ in range(120)]
 
-    # All at once, then in rounds, each after twice the pause.
+    # All at once, then in rounds, each after twice the delay.
     waits = [later - earlier for earlier, later in pairwise(times)]
-    assert all(any(wait >= pause for wait in waits) for pause in (0.1, 0.2, 0.4))
+    assert all(any(wait >= delay for wait in waits) for delay in (0.1, 0.2, 0.4))
     local.wait_until(subscription, lambda stats: stats["push_backoff_seconds"] >= 0.8)
 
     endpoint.answers(204)

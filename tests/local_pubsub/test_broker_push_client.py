@@ -1,4 +1,4 @@
-"""The push client against servers that speak HTTP well and badly."""
+"""The push client against servers that keep to HTTP and servers that do not."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -202,11 +202,11 @@ async def test_a_retired_client_finishes_what_it_has_begun() -> None:
         done.set()
 
     async with serving(serve) as (server, client):
-        under_way = asyncio.ensure_future(post(client))
+        in_flight = asyncio.ensure_future(post(client))
         while not server.connections:  # noqa: ASYNC110 - the server's callback, no event to wait for
             await asyncio.sleep(0)
         client.retire()
         retired.set()
 
-        assert await under_way == 204
+        assert await in_flight == 204
         await asyncio.wait_for(done.wait(), 10)

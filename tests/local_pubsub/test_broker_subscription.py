@@ -19,7 +19,7 @@ PLENTY = 1_000_000
 
 
 class ShiftedClock(Clock):
-    """The time as it will be, ``shift`` from now."""
+    """A clock that is ``shift`` ahead of the time."""
 
     shift = timedelta()
 
@@ -28,7 +28,7 @@ class ShiftedClock(Clock):
 
 
 class Fixture:
-    """A subscription that keeps unacknowledged messages for ten minutes, and what it is made of."""
+    """A subscription with a retention of ten minutes, its clock and its memory limit."""
 
     def __init__(self, **fields: Any) -> None:
         self.clock = ShiftedClock()
@@ -69,14 +69,14 @@ class Fixture:
 
 @contextmanager
 def subscribed(**fields: Any) -> Iterator[Fixture]:
-    """Checks at the end that a deleted subscription has given back all memory."""
+    """Yields a subscription, and checks at the end that its deletion releases all memory."""
     fixture = Fixture(**fields)
     yield fixture
     fixture.subscription.close(not_found("orders"))
     assert fixture.memory.used_bytes == 0
 
 
-async def test_a_message_is_given_up_after_its_retention() -> None:
+async def test_a_message_expires_after_its_retention() -> None:
     with subscribed() as fixture:
         fixture.publish()
         fixture.clock.shift = timedelta(minutes=9)
@@ -87,7 +87,7 @@ async def test_a_message_is_given_up_after_its_retention() -> None:
         assert fixture.stats().items() >= {"expired": 1, "backlog": 1}.items()
 
 
-async def test_a_key_goes_on_after_a_message_that_was_given_up() -> None:
+async def test_a_key_goes_on_after_an_expired_message() -> None:
     with subscribed(enable_message_ordering=True) as fixture:
         fixture.publish(ordering_key="person")
         fixture.clock.shift = timedelta(minutes=9)
@@ -102,7 +102,7 @@ async def test_a_key_goes_on_after_a_message_that_was_given_up() -> None:
         assert fixture.stats().items() >= {"expired": 1, "acked": 1, "backlog": 0}.items()
 
 
-async def test_what_nobody_takes_is_given_up_too() -> None:
+async def test_messages_expire_that_nobody_takes() -> None:
     with subscribed(enable_message_ordering=True) as fixture:
         fixture.publish(ordering_key="person")
         fixture.publish(ordering_key="person")
@@ -118,7 +118,7 @@ async def test_what_nobody_takes_is_given_up_too() -> None:
         assert fixture.memory.used_bytes == 0
 
 
-async def test_memory_is_given_back_when_a_message_is_acked() -> None:
+async def test_memory_is_released_when_a_message_is_acked() -> None:
     with subscribed() as fixture:
         fixture.publish(10)
         held = fixture.memory.used_bytes
@@ -128,7 +128,7 @@ async def test_memory_is_given_back_when_a_message_is_acked() -> None:
         assert fixture.memory.used_bytes == held // 2
 
 
-async def test_retained_acked_messages_are_given_up_after_their_retention() -> None:
+async def test_retained_acked_messages_expire() -> None:
     with subscribed(retain_acked_messages=True) as fixture:
         fixture.publish()
         fixture.ack(*fixture.take())
@@ -147,9 +147,9 @@ async def test_a_seek_back_replays_each_message_once_every_time() -> None:
         for _ in range(2):
             fixture.ack(fixture.take(2)[0])
             fixture.subscription.seek(0)
-            unacked_messages = fixture.take()
-            assert [unacked.message.id for unacked in unacked_messages] == ["1", "2", "3"]
-            for unacked in unacked_messages:
+            replayed = fixture.take()
+            assert [unacked.message.id for unacked in replayed] == ["1", "2", "3"]
+            for unacked in replayed:
                 fixture.ack(unacked)
             fixture.subscription.seek(0)
 
