@@ -1,3 +1,5 @@
+import time
+
 import httpx
 import pytest
 from google.api_core import exceptions
@@ -46,12 +48,23 @@ def test_drop_ack_loses_acks_and_counts_an_attempt(fast: PubSub, endpoint: Recor
 def test_delay_holds_a_message_back_for_real_seconds(fast: PubSub) -> None:
     topic = fast.topic()
     subscription = fast.subscription(topic)
-    with fast.faults({"kind": "delay", "seconds": 0.5}):
+    published = time.monotonic()
+    with fast.faults({"kind": "delay", "seconds": 1}):
         fast.publish(topic, b"delayed")
-    fast.publish(topic, b"prompt")
 
-    assert [entry.message.data for entry in fast.pull(subscription)] == [b"prompt"]
     assert [entry.message.data for entry in fast.pull(subscription)] == [b"delayed"]
+    assert time.monotonic() - published >= 1
+
+
+def test_a_message_published_after_the_delay_is_turned_off_overtakes(local: PubSub) -> None:
+    topic = local.topic()
+    subscription = local.subscription(topic)
+    with local.faults({"kind": "delay", "seconds": 600}):
+        local.publish(topic, b"delayed")
+    local.publish(topic, b"prompt")
+
+    assert [entry.message.data for entry in local.pull(subscription)] == [b"prompt"]
+    assert local.stats(subscription).items() >= {"backlog": 2, "delivered": 1}.items()
 
 
 def test_delay_does_not_change_the_order_of_a_key(local: PubSub) -> None:
