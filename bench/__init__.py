@@ -1,4 +1,4 @@
-"""Speed and memory of the functions beside two peers, in one run on one machine. ``make bench`` prints ratios.
+"""Speed and memory of the functions compared with two peers, measured in one run on one machine (``make bench``).
 
-Absolute figures depend on the machine and on what else it does; the ratios are what the product promises.
+Absolute figures depend on the machine and its other load. The ratios are what the product promises.
 """

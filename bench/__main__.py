@@ -1,4 +1,4 @@
-"""``make bench``: the subjects one after another, the same load for each, then the table."""
+"""``make bench``: runs the same load against each subject in turn, then prints a table."""
 
 import json
 import os
@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
+    """A function to measure, and its load: jobs in total, and pushes at once."""
+
     name: str
     target: str
     source: str
@@ -33,6 +35,8 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
+    """What was measured of one subject. Memory growth is that during the load, after the warm-up."""
+
     subject: Subject
     jobs_per_second: float
     cpu_us_per_job: float
@@ -80,7 +84,7 @@ def cpu_seconds(root: psutil.Process) -> float:
 
 
 def memory_mb(root: psutil.Process) -> float:
-    """Resident memory of the largest process: what serves; the others of the tree only watch it."""
+    """Resident memory of the largest process of the tree: the one that serves. The others only watch it."""
     return float(max(each.memory_info().rss for each in tree(root))) / 2**20
 
 
@@ -111,7 +115,9 @@ def measure(subject: Subject, upstream_port: int, directory: Path) -> Figures:
     framework = str(Path(sys.executable).with_name("functions-framework"))
     command = [framework, "--target", subject.target, "--source", str(ROOT / subject.source), "--port", str(port)]
     with process(command, port, environment, directory / f"{subject.target}.log") as server:
-        load(port, subject.concurrent, subject.jobs // 4, subject.target)  # warm: imports, connections, allocator
+        load(
+            port, subject.concurrent, subject.jobs // 4, subject.target
+        )  # warms up imports, connections and the allocator
         requests, cpu, memory = counted(upstream_port), cpu_seconds(server), memory_mb(server)
         figures = load(port, subject.concurrent, subject.jobs, subject.target)
         if figures["answers"] != {"204": subject.jobs}:

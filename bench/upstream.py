@@ -1,40 +1,43 @@
-"""A Customer.io that takes 50 ms and costs almost nothing, in a process of its own: ``python -m bench.upstream PORT``.
+"""A Customer.io that takes 50 ms and costs little CPU, in a process of its own: ``python -m bench.upstream PORT``.
 
-It counts requests and answers ``GET /count`` with them. Written on the bare protocol, so that it is not what a run
-measures.
+Counts its requests, and answers ``GET /count`` with the number. Uses only httptools and uvloop, so that a run does not
+measure it.
 """
 
 import asyncio
 import sys
 from typing import cast
 
+import httptools
 import uvloop
 
-_SECONDS = 0.05
+ANSWER_SECONDS = 0.05
 _ACCEPTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class Upstream(asyncio.Protocol):
+    """One connection."""
+
     requests = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is none by inheritance
-        self._received = bytearray()
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's transports do not inherit from it
+        self._parser = httptools.HttpRequestParser(self)
+        self._path = b""
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
-        while (head := self._received.find(b"\r\n\r\n")) >= 0:
-            lines = bytes(self._received[:head]).lower().split(b"\r\n")
-            length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
-            if len(self._received) < head + 4 + length:
-                return
-            del self._received[: head + 4 + length]
-            if lines[0].startswith(b"get /count"):
-                body = b"%d" % Upstream.requests
-                self._answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-            else:
-                Upstream.requests += 1
-                asyncio.get_running_loop().call_later(_SECONDS, self._answer, _ACCEPTED)
+        self._parser.feed_data(data)
+
+    def on_url(self, url: bytes) -> None:
+        self._path = url
+
+    def on_message_complete(self) -> None:
+        if self._path == b"/count":
+            body = b"%d" % Upstream.requests
+            self._answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        else:
+            Upstream.requests += 1
+            asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._answer, _ACCEPTED)
 
     def _answer(self, answer: bytes) -> None:
         if not self._transport.is_closing():

@@ -1,4 +1,4 @@
-"""``python -m local.pubsub``: the broker in a process of its own, until SIGTERM or Ctrl-C."""
+"""``python -m local.pubsub``: runs the broker in its own process until SIGTERM or Ctrl-C."""
 
 import argparse
 import asyncio
@@ -6,15 +6,18 @@ import resource
 import signal
 import sys
 
-from local.pubsub.broker import DEFAULT_MEMORY_LIMIT_BYTES, Broker
+import uvloop
+
+from local.pubsub.broker import Broker
+from local.pubsub.memory import DEFAULT_MEMORY_LIMIT_BYTES
 
 
 def main() -> int:
     options = _parser().parse_args()
     _allow_many_connections()
     try:
-        asyncio.run(_serve(options))
-    except (RuntimeError, OSError) as error:
+        uvloop.run(_serve(options))
+    except OSError as error:
         print(f"the broker did not start: {error}", file=sys.stderr)
         return 1
     return 0
@@ -40,25 +43,35 @@ async def _serve(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local.pubsub", description="Pub/Sub on one machine.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8085, help="gRPC, for PUBSUB_EMULATOR_HOST; 0 takes a free one")
-    parser.add_argument("--admin-port", type=int, default=0, help="HTTP, for stats and faults; 0 takes a free one")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=8085,
+        help="port of gRPC and REST, for PUBSUB_EMULATOR_HOST; 0 takes a free one (default %(default)s)",
+    )
+    parser.add_argument(
+        "--admin-port",
+        type=int,
+        default=0,
+        help="port of the admin surface (stats and faults); 0 takes a free one (default %(default)s)",
+    )
     parser.add_argument(
         "--time-scale",
         type=float,
         default=1.0,
-        help="divides retry-policy backoffs and the push slow-down, and nothing else (default %(default)s)",
+        help="divides retry-policy backoffs and push backoff, and nothing else (default %(default)s)",
     )
     parser.add_argument(
         "--memory-limit-mib",
         type=int,
         default=DEFAULT_MEMORY_LIMIT_BYTES // (1024 * 1024),
-        help="of held messages; beyond it publishes are refused (default %(default)s)",
+        help="limit of held messages; beyond it publishes are refused (default %(default)s)",
     )
     return parser
 
 
 def _allow_many_connections() -> None:
-    """A push in flight is an open connection, a thousand per subscription: more than the usual soft limit of files."""
+    """Raise the limit of open files: a subscription may have a thousand pushes in flight, each on a connection."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

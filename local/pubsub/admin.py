@@ -1,11 +1,11 @@
-"""The broker's own HTTP surface, JSON: what it holds, and faults on demand.
+"""The broker's admin surface, in JSON: stats, and faults to inject.
 
 GET    /_broker/stats     backlog and counters per subscription, publishes per topic, memory held
-GET    /_broker/faults    the faults that are on, with how often each has struck
+GET    /_broker/faults    the active faults, each with the number of times it was injected
 PUT    /_broker/faults    replaces them: {"faults": [{"kind": "duplicate", "share": 0.1, "seed": 7}, …]}
-DELETE /_broker/faults    turns them all off
+DELETE /_broker/faults    removes them all
 
-What a fault may say: ``local.pubsub.faults.Fault``.
+``local.pubsub.faults.Fault`` lists the fields of a fault.
 """
 
 from typing import Any
@@ -14,8 +14,8 @@ import msgspec
 from aiohttp import web
 
 from local.pubsub.faults import Fault, Faults
-from local.pubsub.messages import Memory
-from local.pubsub.push import Pushes
+from local.pubsub.memory import MemoryLimit
+from local.pubsub.push import PushConsumers
 from local.pubsub.registry import Registry
 
 
@@ -26,16 +26,18 @@ class _FaultList(msgspec.Struct, forbid_unknown_fields=True):
 _decoder = msgspec.json.Decoder(_FaultList)
 
 
-def admin_app(*, registry: Registry, pushes: Pushes, memory: Memory, faults: Faults) -> web.Application:
-    """The application. Stats are a snapshot: times in seconds, sizes in bytes, counts in messages."""
+def admin_app(
+    *, registry: Registry, push_consumers: PushConsumers, memory: MemoryLimit, faults: Faults
+) -> web.Application:
+    """Return the application that serves the admin surface. Stats are in seconds, bytes and messages."""
 
     async def get_stats(_: web.Request) -> web.Response:
         return _json(
             {
-                "memory": {"held_bytes": memory.used, "limit_bytes": memory.limit},
+                "memory": {"held_bytes": memory.used_bytes, "limit_bytes": memory.limit_bytes},
                 "topics": {name: {"published": topic.published} for name, topic in registry.topics.items()},
                 "subscriptions": {
-                    name: subscription.stats() | {"push_pause_seconds": pushes.pause_seconds(subscription)}
+                    name: subscription.stats() | {"push_backoff_seconds": push_consumers.backoff_seconds(subscription)}
                     for name, subscription in registry.subscriptions.items()
                 },
             }

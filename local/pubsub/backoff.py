@@ -1,16 +1,17 @@
-"""When a delivery is tried again: per message (the retry policy) and per push subscription (the slow-down)."""
+"""When a message is delivered again: retry backoff per message, and push backoff per subscription."""
 
 from dataclasses import dataclass
 
+from local.deadlines import FORGET_PUSH_BACKOFF_SECONDS, MAX_PUSH_BACKOFF_SECONDS, MIN_PUSH_BACKOFF_SECONDS
 from local.pubsub.clock import Clock
 
-_MOST_DOUBLINGS = 64
-"""From a nanosecond past any maximum. Without a dead-letter policy failures go on for ever, and a float does not."""
+# 64 doublings of a nanosecond exceed every maximum. Without a limit, endless failures would overflow a float.
+_MAX_DOUBLINGS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """A subscription's ``retry_policy``: exponential, per message.
+    """A subscription's ``retry_policy``: exponential backoff per message.
 
     The nth failure of a message waits ``minimum * 2 ** (n - 1)`` seconds, at most ``maximum``; 0 stays 0.
     A subscription without a policy redelivers at once (https://docs.cloud.google.com/pubsub/docs/handling-failures).
@@ -20,70 +21,71 @@ class RetryPolicy:
     maximum: float
 
     def delay(self, failures: int) -> float:
-        """Seconds, before the time scale."""
-        doublings = min(failures - 1, _MOST_DOUBLINGS)
+        """Return the seconds to wait after that many failures, before the time scale is applied."""
+        doublings = min(failures - 1, _MAX_DOUBLINGS)
         return min(self.maximum, self.minimum * 2.0**doublings)
 
 
-IMMEDIATELY = RetryPolicy(0, 0)
+IMMEDIATE_RETRY = RetryPolicy(0, 0)
 
 
-class PushSlowDown:
-    """Push backoff on a whole subscription (https://docs.cloud.google.com/pubsub/docs/push#push_backoff).
+class PushBackoff:
+    """Push backoff of a whole subscription (https://docs.cloud.google.com/pubsub/docs/push#push_backoff).
 
     Google documents the range (100 ms to 60 s) and that it grows exponentially with failures, not the arithmetic. Here:
 
-    - a failed push (any answer that is not an ack, a timeout, no connection) doubles the pause, from 100 ms to 60 s;
-    - only a push that was started after the last growth counts: a thousand pushes that were in flight when an endpoint
-      died say one thing, not a thousand;
-    - when a pause is over pushes start again, up to a hundred of them before the next one;
-    - a push that succeeds quarters the pause; below 100 ms it is gone and the subscription is back at full width;
-    - a pause that has not grown for two minutes is gone too.
+    - A failed push (any answer that is not an ack, a timeout, no connection) doubles the delay, from 100 ms to 60 s.
+    - Only a push that started after the last increase counts: a thousand pushes that were in flight when an endpoint
+      died are one failure, not a thousand.
+    - After each delay there is a round of up to a hundred pushes.
+    - A successful push quarters the delay. Below 100 ms it is removed, and the subscription has its full window again.
+    - A delay that has not grown for two minutes is removed too.
 
-    So a few sick messages among healthy ones do not slow the others, a dead endpoint is asked in rounds a minute apart,
-    and one that is back gets its full rate soon after its first success. The time scale divides all of it.
+    So a few failing messages among healthy ones do not slow the others, a dead endpoint is tried once a minute, and one
+    that is back gets its full rate soon after its first success. The time scale divides every delay.
     """
 
-    _SHRINK = 4
-    _ROUND = 100
+    _DECREASE_FACTOR = 4
+    _PUSHES_PER_ROUND = 100
 
     def __init__(self, clock: Clock) -> None:
-        self._first = clock.scaled(0.1)
-        self._longest = clock.scaled(60)
-        self._grown_at = float("-inf")
+        self._min_delay = clock.scaled(MIN_PUSH_BACKOFF_SECONDS)
+        self._max_delay = clock.scaled(MAX_PUSH_BACKOFF_SECONDS)
+        self._forget_after = clock.scaled(FORGET_PUSH_BACKOFF_SECONDS)
+        self._increased_at = float("-inf")
         self._resume_at = float("-inf")
-        self._started = 0
-        self.pause = 0.0
+        self._started_in_round = 0
+        self.delay = 0.0
 
     def wait(self, now: float) -> float:
-        """Seconds until the next push may start; 0 when it may start now."""
-        if self.pause and now - self._grown_at > 2 * self._longest:
-            self.pause = 0.0
-        return max(0.0, self._resume_at - now) if self.pause else 0.0
+        """Return the seconds until the next push may start; 0 if it may start now."""
+        if self.delay and now - self._increased_at > self._forget_after:
+            self.delay = 0.0
+        return max(0.0, self._resume_at - now) if self.delay else 0.0
 
     def started(self, now: float) -> None:
-        """Note that a push was started: between two pauses there is one round of them."""
-        if not self.pause:
+        """Count a push that was started. The last one of a round begins the next delay."""
+        if not self.delay:
             return
-        self._started += 1
-        if self._started >= self._ROUND:
-            self._begin_pause(now)
+        self._started_in_round += 1
+        if self._started_in_round >= self._PUSHES_PER_ROUND:
+            self._begin_delay(now)
 
     def failed(self, *, started_at: float, now: float) -> None:
-        if started_at <= self._grown_at:
+        if started_at <= self._increased_at:
             return
-        self.pause = min(self._longest, max(self._first, self.pause * 2))
-        self._grown_at = now
-        self._begin_pause(now)
+        self.delay = min(self._max_delay, max(self._min_delay, self.delay * 2))
+        self._increased_at = now
+        self._begin_delay(now)
 
     def succeeded(self, now: float) -> None:
-        if not self.pause:
+        if not self.delay:
             return
-        self.pause /= self._SHRINK
-        if self.pause < self._first:
-            self.pause = 0.0
-        self._resume_at = min(self._resume_at, now + self.pause)
+        self.delay /= self._DECREASE_FACTOR
+        if self.delay < self._min_delay:
+            self.delay = 0.0
+        self._resume_at = min(self._resume_at, now + self.delay)
 
-    def _begin_pause(self, now: float) -> None:
-        self._started = 0
-        self._resume_at = now + self.pause
+    def _begin_delay(self, now: float) -> None:
+        self._started_in_round = 0
+        self._resume_at = now + self.delay

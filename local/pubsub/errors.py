@@ -1,31 +1,31 @@
 import grpc
 
 
-class Refused(Exception):  # noqa: N818 - an answer to the client, not a fault of the broker
-    """A request that Pub/Sub would answer with an error status.
+class ApiError(Exception):
+    """An error status that Pub/Sub would answer a request with.
 
     Args:
-        code: the gRPC status the client sees.
-        reason: its text; names the field and the limit, never a payload.
+        code: The gRPC status. REST answers the HTTP status that belongs to it.
+        message: The text for the client. Names the field and the limit, never a payload.
     """
 
-    def __init__(self, code: grpc.StatusCode, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
         self.code = code
-        self.reason = reason
+        self.message = message
 
 
-def invalid(reason: str) -> Refused:
-    return Refused(grpc.StatusCode.INVALID_ARGUMENT, reason)
+def invalid(message: str) -> ApiError:
+    return ApiError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
-def not_found(what: str) -> Refused:
-    return Refused(grpc.StatusCode.NOT_FOUND, f"Resource not found (resource={what}).")
+def not_found(resource: str) -> ApiError:
+    return ApiError(grpc.StatusCode.NOT_FOUND, f"Resource not found (resource={resource}).")
 
 
-def already_exists(what: str) -> Refused:
-    return Refused(grpc.StatusCode.ALREADY_EXISTS, f"Resource already exists in the project (resource={what}).")
+def already_exists(resource: str) -> ApiError:
+    return ApiError(grpc.StatusCode.ALREADY_EXISTS, f"Resource already exists in the project (resource={resource}).")
 
 
-def unsupported(what: str) -> Refused:
-    return Refused(grpc.StatusCode.UNIMPLEMENTED, f"The local broker does not offer {what}.")
+def unimplemented(feature: str) -> ApiError:
+    return ApiError(grpc.StatusCode.UNIMPLEMENTED, f"The local broker does not implement {feature}.")

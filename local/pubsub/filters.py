@@ -1,9 +1,9 @@
 r"""Pub/Sub's filter language (https://docs.cloud.google.com/pubsub/docs/filtering).
 
-    expression = term { "AND" term } | term { "OR" term }       AND and OR are not mixed without parentheses
+    expression = term { "AND" term } | term { "OR" term }       AND and OR mix only with parentheses
     term       = "NOT" term | "(" expression ")" | comparison
     comparison = "attributes" ":" key                           the message has the attribute
-               | "attributes" "." key ( "=" | "!=" ) string     its value; != holds too where there is none
+               | "attributes" "." key ( "=" | "!=" ) string     the value; != also matches if there is none
                | "hasPrefix" "(" "attributes" "." key "," string ")"
     key        = letters, digits, "-" and "_", or a string
     string     = in double quotes, with the escapes \\ \" \n \r \t \uXXXX
@@ -15,25 +15,24 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-FILTER_MAX_BYTES = 256
+MAX_FILTER_BYTES = 256
 
 type Predicate = Callable[[Mapping[str, str]], bool]
-"""Says whether a message with these attributes is delivered."""
+"""Tells whether a message with these attributes is delivered."""
 
 
 class FilterError(ValueError):
-    """A text that is not a filter. The message says where it goes wrong."""
+    """Raised if a text is not a filter. Its message gives the position."""
 
 
 def parse_filter(text: str) -> Predicate:
-    """Compile a filter.
+    """Compile a filter into a predicate on a message's attributes.
 
     Raises:
-        FilterError: it is too long or not in the language.
+        FilterError: if the text is too long or not a filter.
     """
-    if len(text.encode()) > FILTER_MAX_BYTES:
-        message = f"a filter has at most {FILTER_MAX_BYTES} bytes"
-        raise FilterError(message)
+    if len(text.encode()) > MAX_FILTER_BYTES:
+        raise FilterError(f"a filter has at most {MAX_FILTER_BYTES} bytes")
     parser = _Parser(_tokens(text))
     predicate = parser.expression()
     parser.expect("end")
@@ -60,8 +59,7 @@ def _tokens(text: str) -> list[_Token]:
     while position < end:
         match = _TOKEN.match(text, position)
         if match is None:
-            message = f"unexpected character at {position}"
-            raise FilterError(message)
+            raise FilterError(f"unexpected character at {position}")
         if (word := match["word"]) is not None:
             tokens.append(_Token("word", word, match.start("word")))
         elif (string := match["string"]) is not None:
@@ -80,8 +78,7 @@ def _unescape(raw: str, position: int) -> str:
             return chr(int(match[1], 16))
         if (character := _ESCAPED.get(match[2])) is not None:
             return character
-        message = f"unknown escape in the string at {position}"
-        raise FilterError(message)
+        raise FilterError(f"unknown escape in the string at {position}")
 
     return _ESCAPE.sub(replace, raw)
 
@@ -96,8 +93,7 @@ class _Parser:
         operator = self._peek().text if self._at_word("AND", "OR") else ""
         while self._at_word("AND", "OR"):
             if self._take().text != operator:
-                message = "AND and OR are combined with parentheses only"
-                raise FilterError(message)
+                raise FilterError("AND and OR can be mixed only with parentheses")
             terms.append(self._term())
         if len(terms) == 1:
             return terms[0]
@@ -108,8 +104,7 @@ class _Parser:
         token = self._peek()
         if token.kind != kind or (texts and token.text not in texts):
             wanted = " or ".join(texts) or kind
-            message = f"expected {wanted} at {token.position}"
-            raise FilterError(message)
+            raise FilterError(f"expected {wanted} at {token.position}")
         return self._take().text
 
     def _term(self) -> Predicate:

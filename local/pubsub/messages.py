@@ -1,23 +1,18 @@
+"""Published messages, and the copy of one that each subscription holds until it is acknowledged."""
+
 import time
-from collections.abc import Iterable
 from itertools import count
+from typing import Protocol
 
-import grpc
-
-from local.pubsub.errors import Refused
 from local.pubsub.wire import Pb, PubsubMessage
 
-MESSAGE_OVERHEAD_BYTES = 768
-COPY_OVERHEAD_BYTES = 512
-ORDERING_KEY_OVERHEAD_BYTES = 1024
-"""What a held message costs beside its own bytes: once, for each subscription that holds it, and there if it has a key.
-Measured resident memory, rounded up."""
+NANOSECONDS = 1_000_000_000
 
 
 class Message:
     """One published message, shared by all subscriptions that hold it.
 
-    Fields are copied out of the request: one message kept for a retry must not keep all of its publish request.
+    Its fields are copied out of the request: one message kept for a retry must not keep its whole publish request.
     """
 
     __slots__ = ("attributes", "data", "holders", "id", "ordering_key", "published_ns", "published_text", "size")
@@ -38,24 +33,28 @@ class Message:
         pb = PubsubMessage(
             data=self.data, attributes=self.attributes, message_id=self.id, ordering_key=self.ordering_key
         )
-        pb.publish_time.seconds, pb.publish_time.nanos = divmod(self.published_ns, 1_000_000_000)
+        pb.publish_time.seconds, pb.publish_time.nanos = divmod(self.published_ns, NANOSECONDS)
         return pb
 
 
 class PublishTime:
-    """When a request was published, in milliseconds as Pub/Sub shows it: formatted once for all of its messages."""
+    """The time of a publish request, in milliseconds as Pub/Sub shows it. Formatted once for all of its messages."""
 
     __slots__ = ("ns", "text")
 
     def __init__(self, ns: int) -> None:
         milliseconds = ns // 1_000_000
         self.ns = milliseconds * 1_000_000
-        whole, rest = divmod(milliseconds, 1000)
-        self.text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{rest:03d}Z"
+        seconds, rest = divmod(milliseconds, 1000)
+        self.text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
 
 
 class MessageIds:
-    """Message ids: decimal, growing, and not repeated by a broker that is started again."""
+    """Message ids: decimal numbers that grow, and that a restarted broker does not repeat.
+
+    Args:
+        start_ns: The present time, in nanoseconds since 1970.
+    """
 
     def __init__(self, start_ns: int) -> None:
         self._numbers = count(start_ns // 1000)
@@ -64,44 +63,37 @@ class MessageIds:
         return str(next(self._numbers))
 
 
-class Memory:
-    """The cap on what all held messages may take together.
+class UnackedMessage:
+    """A message that one subscription holds until it is acknowledged.
 
-    Args:
-        limit: bytes; a held message counts its data, attributes and ordering key once, and the overheads above.
+    Attributes:
+        message: The published message.
+        sequence: Position in the subscription, in publish order.
+        failures: Number of nacks and missed ack deadlines so far.
+        ack_id: The ack id of the current lease; None while no consumer has the message.
+        deadline: Loop time at which the current lease ends, unless it is extended.
+        holder: Told when the current lease ends; None if nobody counts outstanding messages.
+        done: True once it is acknowledged, forwarded, expired or skipped by a seek. Queues drop it when they meet it.
+        acked: True if it is acknowledged but waits for an earlier message of its ordering key.
+        duplicated: True once the ``duplicate`` fault has delivered it again.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = 0
+    __slots__ = ("ack_id", "acked", "deadline", "done", "duplicated", "failures", "holder", "message", "sequence")
 
-    def admit(self, messages: Iterable[Message], *, copies: int) -> None:
-        """Check that there is room for a publish request that ``copies`` subscriptions may hold.
-
-        Raises:
-            Refused: RESOURCE_EXHAUSTED; nothing of the request was kept.
-        """
-        needed = sum(_shared_cost(message) + copies * _copy_cost(message) for message in messages) if copies else 0
-        if self.used + needed > self.limit:
-            reason = f"The broker holds {self.used} bytes of unacknowledged messages; its limit is {self.limit} bytes."
-            raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
-
-    def hold(self, message: Message) -> None:
-        self.used += _copy_cost(message)
-        if message.holders == 0:
-            self.used += _shared_cost(message)
-        message.holders += 1
-
-    def release(self, message: Message) -> None:
-        self.used -= _copy_cost(message)
-        message.holders -= 1
-        if message.holders == 0:
-            self.used -= _shared_cost(message)
+    def __init__(self, message: Message, sequence: int) -> None:
+        self.message = message
+        self.sequence = sequence
+        self.failures = 0
+        self.ack_id: str | None = None
+        self.deadline = 0.0
+        self.holder: LeaseHolder | None = None
+        self.done = False
+        self.acked = False
+        self.duplicated = False
 
 
-def _shared_cost(message: Message) -> int:
-    return message.size + MESSAGE_OVERHEAD_BYTES
+class LeaseHolder(Protocol):
+    """A consumer that counts its outstanding messages, as a streaming pull does for flow control."""
 
-
-def _copy_cost(message: Message) -> int:
-    return COPY_OVERHEAD_BYTES + ORDERING_KEY_OVERHEAD_BYTES if message.ordering_key else COPY_OVERHEAD_BYTES
+    def lease_ended(self, unacked: UnackedMessage) -> None:
+        """Called when a lease ends, whether by ack, nack or deadline."""

@@ -1,270 +1,246 @@
-"""The order in which a subscription hands out its messages: with ordering keys and without."""
+"""The order in which a subscription delivers its messages: with ordering keys and without."""
 
 from collections import deque
 from typing import Protocol
 
-from local.pubsub.messages import Message
-
-
-class Delivery:
-    """One message on its way through one subscription.
-
-    Attributes:
-        sequence: its place in the subscription, in order of publishing.
-        failures: negative acknowledgements and missed deadlines so far.
-        ack_id: of the present lease; None while nobody has the message.
-        deadline: loop time at which the lease ends, unless it is extended.
-        holder: told when the lease is over; None where nobody counts.
-        gone: acknowledged, forwarded, expired or skipped by a seek. Whoever still meets it drops it.
-        settled: acknowledged, but an earlier message of its ordering key is not.
-        repeated: the ``duplicate`` fault has had its turn.
-    """
-
-    __slots__ = ("ack_id", "deadline", "failures", "gone", "holder", "message", "repeated", "sequence", "settled")
-
-    def __init__(self, message: Message, sequence: int) -> None:
-        self.message = message
-        self.sequence = sequence
-        self.failures = 0
-        self.ack_id: str | None = None
-        self.deadline = 0.0
-        self.holder: LeaseHolder | None = None
-        self.gone = False
-        self.settled = False
-        self.repeated = False
-
-
-class LeaseHolder(Protocol):
-    """Who was handed a message and counts what is out: a streaming pull under flow control."""
-
-    def returned(self, delivery: Delivery) -> None:
-        """The lease is over, however it ended."""
+from local.pubsub.messages import UnackedMessage
 
 
 class Queue(Protocol):
-    """What is ready to be handed out, and in which order."""
+    """The messages that are ready for delivery, in order."""
 
     def __len__(self) -> int:
-        """How many entries are ready; 0 means that a ``take`` gets nothing."""
+        """Count the entries that are ready. If it is 0, ``take`` returns nothing."""
 
-    def add(self, delivery: Delivery) -> None:
-        """A new message."""
+    def add(self, unacked: UnackedMessage) -> None:
+        """Add a new message."""
 
-    def hold(self, delivery: Delivery) -> None:
-        """A new message that is not to be handed out before ``rested``."""
+    def add_delayed(self, unacked: UnackedMessage) -> None:
+        """Add a new message that must not be delivered before ``make_ready``."""
 
-    def take(self, limit: int, max_bytes: int, per_key: int) -> list[Delivery]:
-        """Up to ``limit`` messages, ``per_key`` of one ordering key; more than one have at most ``max_bytes``."""
+    def take(self, limit: int, max_bytes: int, per_key: int) -> list[UnackedMessage]:
+        """Take messages for delivery.
 
-    def acked(self, delivery: Delivery) -> list[Delivery]:
-        """A message that is out was acknowledged. Returns the ones that are finished by that."""
+        Args:
+            limit: Maximum number of messages.
+            max_bytes: Maximum size of them together; a single message may be larger.
+            per_key: Maximum number of outstanding messages of one ordering key.
+        """
 
-    def failed(self, delivery: Delivery) -> list[Delivery]:
-        """A message that is out has to be sent again, after ``rested``. Returns the later ones that have to, too."""
+    def ack(self, unacked: UnackedMessage) -> list[UnackedMessage]:
+        """Acknowledge an outstanding message. Returns the messages that are finished by that."""
 
-    def rested(self, delivery: Delivery) -> None:
-        """The wait of a held or failed message is over."""
+    def nack(self, unacked: UnackedMessage) -> list[UnackedMessage]:
+        """Give an outstanding message back until ``make_ready``. Returns later ones of its key that come back too."""
 
-    def dropped(self, delivery: Delivery) -> list[Delivery]:
-        """A message is gone without having been acknowledged. Returns the ones that are finished by that."""
+    def make_ready(self, unacked: UnackedMessage) -> None:
+        """End the wait of a delayed or nacked message."""
+
+    def remove(self, unacked: UnackedMessage) -> list[UnackedMessage]:
+        """Remove a message that is done without an ack. Returns the messages that are finished by that."""
 
 
-class PlainQueue:
-    """Without ordering: first come, first served; a retry joins at the end."""
+class UnorderedQueue:
+    """Delivers messages first in, first out; a retry joins at the end."""
 
     def __init__(self) -> None:
-        self._ready: deque[Delivery] = deque()
+        self._ready: deque[UnackedMessage] = deque()
 
     def __len__(self) -> int:
         return len(self._ready)
 
-    def add(self, delivery: Delivery) -> None:
-        self._ready.append(delivery)
+    def add(self, unacked: UnackedMessage) -> None:
+        self._ready.append(unacked)
 
-    def hold(self, delivery: Delivery) -> None:
-        """Nothing to keep: whoever times the wait brings the message back."""
+    def add_delayed(self, unacked: UnackedMessage) -> None:
+        """Do nothing: ``make_ready`` adds the message."""
 
-    def take(self, limit: int, max_bytes: int, per_key: int) -> list[Delivery]:  # noqa: ARG002 - no keys here
-        lot = _Lot(limit, max_bytes)
+    def take(self, limit: int, max_bytes: int, per_key: int) -> list[UnackedMessage]:  # noqa: ARG002 - no keys here
+        batch = _Batch(limit, max_bytes)
         ready = self._ready
         while ready:
-            if not ready[0].gone:
-                if not lot.has_room_for(ready[0]):
+            if not ready[0].done:
+                if not batch.has_room_for(ready[0]):
                     break
-                lot.add(ready[0])
+                batch.add(ready[0])
             ready.popleft()
-        return lot.deliveries
+        return batch.messages
 
-    def acked(self, delivery: Delivery) -> list[Delivery]:
-        return [delivery]
+    def ack(self, unacked: UnackedMessage) -> list[UnackedMessage]:
+        return [unacked]
 
-    def failed(self, delivery: Delivery) -> list[Delivery]:  # noqa: ARG002 - no message depends on another
+    def nack(self, unacked: UnackedMessage) -> list[UnackedMessage]:  # noqa: ARG002 - no message depends on another
         return []
 
-    def rested(self, delivery: Delivery) -> None:
-        if not delivery.gone:
-            self._ready.append(delivery)
+    def make_ready(self, unacked: UnackedMessage) -> None:
+        if not unacked.done:
+            self._ready.append(unacked)
 
-    def dropped(self, delivery: Delivery) -> list[Delivery]:  # noqa: ARG002 - ``take`` passes over what is gone
+    def remove(self, unacked: UnackedMessage) -> list[UnackedMessage]:  # noqa: ARG002 - ``take`` skips what is done
         return []
 
 
 class _OrderingKey:
-    """The messages of one key: some out, in order, then the waiting ones.
+    """The messages of one ordering key.
 
-    ``resting`` counts the messages whose wait has to end before the key may go on.
+    Attributes:
+        name: The ordering key.
+        outstanding: Delivered messages, in order.
+        waiting: Messages to be delivered after them, in order.
+        delayed: Number of waiting messages whose delay has to end before any is delivered.
+        listed: True while the key is among the queue's ready entries.
     """
 
-    __slots__ = ("listed", "name", "out", "resting", "waiting")
+    __slots__ = ("delayed", "listed", "name", "outstanding", "waiting")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.out: list[Delivery] = []
-        self.waiting: deque[Delivery] = deque()
-        self.resting = 0
+        self.outstanding: list[UnackedMessage] = []
+        self.waiting: deque[UnackedMessage] = deque()
+        self.delayed = 0
         self.listed = False
 
 
 class OrderedQueue:
-    """With ordering: a key hands out its messages in the order of publishing.
+    """Delivers the messages of each ordering key in publish order.
 
-    What was taken of a key has to be acknowledged before more of it is handed out. A message that fails blocks the
-    later ones of its key, and those that were out with it, acknowledged or not, are sent again after it
-    (https://docs.cloud.google.com/pubsub/docs/ordering). Messages without a key are first come, first served.
+    More of a key is delivered only after all outstanding messages of it are acknowledged. A nacked message blocks the
+    later ones of its key, and those that were outstanding with it, acknowledged or not, are delivered again after it
+    (https://docs.cloud.google.com/pubsub/docs/ordering). Messages without a key are first in, first out.
     """
 
     def __init__(self) -> None:
-        self._ready: deque[Delivery | _OrderingKey] = deque()
+        self._ready: deque[UnackedMessage | _OrderingKey] = deque()
         self._keys: dict[str, _OrderingKey] = {}
 
     def __len__(self) -> int:
         return len(self._ready)
 
-    def add(self, delivery: Delivery) -> None:
-        if not delivery.message.ordering_key:
-            self._ready.append(delivery)
+    def add(self, unacked: UnackedMessage) -> None:
+        if not unacked.message.ordering_key:
+            self._ready.append(unacked)
             return
-        key = self._key_of(delivery)
-        key.waiting.append(delivery)
+        key = self._key_of(unacked)
+        key.waiting.append(unacked)
         self._list(key)
 
-    def hold(self, delivery: Delivery) -> None:
-        if delivery.message.ordering_key:
-            key = self._key_of(delivery)
-            key.waiting.append(delivery)
-            key.resting += 1
+    def add_delayed(self, unacked: UnackedMessage) -> None:
+        if unacked.message.ordering_key:
+            key = self._key_of(unacked)
+            key.waiting.append(unacked)
+            key.delayed += 1
 
-    def take(self, limit: int, max_bytes: int, per_key: int) -> list[Delivery]:
-        lot = _Lot(limit, max_bytes)
+    def take(self, limit: int, max_bytes: int, per_key: int) -> list[UnackedMessage]:
+        batch = _Batch(limit, max_bytes)
         while self._ready:
             entry = self._ready[0]
             if isinstance(entry, _OrderingKey):
-                if not self._take_of(entry, lot, per_key):
+                if not self._take_from_key(entry, batch, per_key):
                     break
-            elif not entry.gone:
-                if not lot.has_room_for(entry):
+            elif not entry.done:
+                if not batch.has_room_for(entry):
                     break
-                lot.add(entry)
+                batch.add(entry)
             self._ready.popleft()
-        return lot.deliveries
+        return batch.messages
 
-    def acked(self, delivery: Delivery) -> list[Delivery]:
-        if not delivery.message.ordering_key:
-            return [delivery]
-        key = self._key_of(delivery)
-        delivery.settled = True
-        return self._finish(key)
+    def ack(self, unacked: UnackedMessage) -> list[UnackedMessage]:
+        if not unacked.message.ordering_key:
+            return [unacked]
+        unacked.acked = True
+        return self._finish(self._key_of(unacked))
 
-    def failed(self, delivery: Delivery) -> list[Delivery]:
-        if not delivery.message.ordering_key:
+    def nack(self, unacked: UnackedMessage) -> list[UnackedMessage]:
+        if not unacked.message.ordering_key:
             return []
-        key = self._key_of(delivery)
-        place = key.out.index(delivery)
-        again = key.out[place:]
-        del key.out[place:]
+        key = self._key_of(unacked)
+        position = key.outstanding.index(unacked)
+        again = key.outstanding[position:]
+        del key.outstanding[position:]
         key.waiting.extendleft(reversed(again))
         for later in again:
-            later.settled = False
-        key.resting += 1
+            later.acked = False
+        key.delayed += 1
         return again[1:]
 
-    def rested(self, delivery: Delivery) -> None:
-        if not delivery.message.ordering_key:
-            if not delivery.gone:
-                self._ready.append(delivery)
+    def make_ready(self, unacked: UnackedMessage) -> None:
+        if not unacked.message.ordering_key:
+            if not unacked.done:
+                self._ready.append(unacked)
             return
-        key = self._key_of(delivery)
-        key.resting -= 1
+        key = self._key_of(unacked)
+        key.delayed -= 1
         self._list(key)
 
-    def dropped(self, delivery: Delivery) -> list[Delivery]:
-        if not delivery.message.ordering_key:
+    def remove(self, unacked: UnackedMessage) -> list[UnackedMessage]:
+        if not unacked.message.ordering_key:
             return []
-        key = self._key_of(delivery)
-        if delivery in key.out:
-            key.out.remove(delivery)
+        key = self._key_of(unacked)
+        if unacked in key.outstanding:
+            key.outstanding.remove(unacked)
         return self._finish(key)
 
-    def _key_of(self, delivery: Delivery) -> _OrderingKey:
-        name = delivery.message.ordering_key
+    def _key_of(self, unacked: UnackedMessage) -> _OrderingKey:
+        name = unacked.message.ordering_key
         key = self._keys.get(name)
         if key is None:
             key = self._keys[name] = _OrderingKey(name)
         return key
 
-    def _take_of(self, key: _OrderingKey, lot: "_Lot", per_key: int) -> bool:
-        """Take what the key may give. False if that is something, and there is no room for it."""
-        while key.waiting and not key.resting and len(key.out) < per_key:
-            delivery = key.waiting[0]
-            if not delivery.gone:
-                if not lot.has_room_for(delivery):
+    def _take_from_key(self, key: _OrderingKey, batch: "_Batch", per_key: int) -> bool:
+        """Move what the key may deliver into ``batch``. Returns False if the batch had no room for any of it."""
+        while key.waiting and not key.delayed and len(key.outstanding) < per_key:
+            unacked = key.waiting[0]
+            if not unacked.done:
+                if not batch.has_room_for(unacked):
                     break
-                lot.add(delivery)
-                key.out.append(delivery)
+                batch.add(unacked)
+                key.outstanding.append(unacked)
             key.waiting.popleft()
-        if key.waiting and not key.resting and not key.out:
+        if key.waiting and not key.delayed and not key.outstanding:
             return False
         key.listed = False
         self._forget_if_empty(key)
         return True
 
-    def _finish(self, key: _OrderingKey) -> list[Delivery]:
-        settled = 0
-        while settled < len(key.out) and key.out[settled].settled:
-            settled += 1
-        finished = key.out[:settled]
-        del key.out[:settled]
+    def _finish(self, key: _OrderingKey) -> list[UnackedMessage]:
+        """Remove, and return, the outstanding messages up to the first unacknowledged one."""
+        acked = 0
+        while acked < len(key.outstanding) and key.outstanding[acked].acked:
+            acked += 1
+        finished = key.outstanding[:acked]
+        del key.outstanding[:acked]
         self._list(key)
         return finished
 
     def _list(self, key: _OrderingKey) -> None:
-        """Make the key ready if it has something and nothing stands in its way."""
-        if key.waiting and not (key.listed or key.out or key.resting):
+        """Add the key to the ready entries if it has a message and nothing blocks it."""
+        if key.waiting and not (key.listed or key.outstanding or key.delayed):
             key.listed = True
             self._ready.append(key)
         self._forget_if_empty(key)
 
     def _forget_if_empty(self, key: _OrderingKey) -> None:
-        if not (key.waiting or key.listed or key.out or key.resting):
+        if not (key.waiting or key.listed or key.outstanding or key.delayed):
             self._keys.pop(key.name, None)
 
 
-class _Lot:
-    """What one ``take`` hands out."""
+class _Batch:
+    """The messages of one ``take``."""
 
-    __slots__ = ("_limit", "_max_bytes", "_size", "deliveries")
+    __slots__ = ("_limit", "_max_bytes", "_size", "messages")
 
     def __init__(self, limit: int, max_bytes: int) -> None:
-        self.deliveries: list[Delivery] = []
+        self.messages: list[UnackedMessage] = []
         self._limit = limit
         self._max_bytes = max_bytes
         self._size = 0
 
-    def has_room_for(self, delivery: Delivery) -> bool:
-        if len(self.deliveries) >= self._limit:
+    def has_room_for(self, unacked: UnackedMessage) -> bool:
+        if len(self.messages) >= self._limit:
             return False
-        return not self.deliveries or self._size + delivery.message.size <= self._max_bytes
+        return not self.messages or self._size + unacked.message.size <= self._max_bytes
 
-    def add(self, delivery: Delivery) -> None:
-        self.deliveries.append(delivery)
-        self._size += delivery.message.size
+    def add(self, unacked: UnackedMessage) -> None:
+        self.messages.append(unacked)
+        self._size += unacked.message.size

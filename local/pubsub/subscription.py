@@ -1,40 +1,45 @@
+"""One subscription: its messages from publish to ack, dead letter or expiry."""
+
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
 
-from local.pubsub.backoff import IMMEDIATELY, RetryPolicy
+from local.deadlines import MAX_REORDER_SECONDS
+from local.pubsub.backoff import IMMEDIATE_RETRY, RetryPolicy
 from local.pubsub.clock import Clock, DueQueue
-from local.pubsub.errors import Refused
+from local.pubsub.errors import ApiError
 from local.pubsub.faults import FaultKind, Faults
 from local.pubsub.filters import Predicate, parse_filter
-from local.pubsub.holdings import Holdings
 from local.pubsub.leases import Leases
-from local.pubsub.messages import Memory, Message
-from local.pubsub.queues import Delivery, LeaseHolder, OrderedQueue, PlainQueue, Queue
+from local.pubsub.memory import MemoryLimit
+from local.pubsub.message_store import MessageStore
+from local.pubsub.messages import LeaseHolder, Message, UnackedMessage
+from local.pubsub.queues import OrderedQueue, Queue, UnorderedQueue
 from local.pubsub.wire import Pb, seconds
 
-_OVERTAKEN_AFTER_SECONDS = 1.0
-_KEY_BATCH = 1000
+# Google pushes one message of an ordering key at a time; a pull gets as many as it asks for.
+_MAX_PUSHED_PER_KEY = 1
+_MAX_PULLED_PER_KEY = 1000
 
 
 class Consumer(Protocol):
-    """Whoever takes messages from a subscription."""
+    """A receiver of a subscription's messages: a push consumer, a pull or a streaming pull."""
 
     def wake(self) -> None:
-        """There may be something to take, or the subscription has changed or is gone. Takes nothing by itself."""
+        """Called when there may be messages to take, and when the subscription was changed or deleted."""
 
 
 class Counters(msgspec.Struct):
-    """What has happened on a subscription since it was created, in messages.
+    """Message counts of one subscription since it was created.
 
     Attributes:
-        delivered: handed out, each time.
-        acked: acknowledged.
-        nacked: given back, or pushed and answered with anything but an ack.
-        unanswered: deadline passed; pushed without an answer in time or at all.
-        forwarded: moved to the dead-letter topic.
-        outlived: given up after their retention.
+        delivered: Deliveries, redeliveries included.
+        acked: Acknowledgements.
+        nacked: Negative acknowledgements, and pushes answered with anything but an ack.
+        unanswered: Missed ack deadlines, and pushes without an answer in time or without a connection.
+        forwarded: Messages moved to the dead-letter topic.
+        expired: Messages discarded because their retention had passed.
     """
 
     delivered: int = 0
@@ -42,15 +47,19 @@ class Counters(msgspec.Struct):
     nacked: int = 0
     unanswered: int = 0
     forwarded: int = 0
-    outlived: int = 0
+    expired: int = 0
 
 
 class Subscription:
-    """The state of every message of one subscription: ready, out (leased), resting (backoff, fault), or finished.
+    """Keeps every message of one subscription: ready, outstanding (leased), or delayed by a backoff or a fault.
 
     Args:
-        config: the validated ``google.pubsub.v1.Subscription``.
-        forward: publishes a spent message to the dead-letter topic; false when there is none: it is retried on then.
+        config: The validated ``google.pubsub.v1.Subscription``.
+        clock: The broker's clock.
+        memory: The limit that retained messages count against.
+        faults: The faults to inject.
+        forward: Publishes a message to the dead-letter topic. Returns False if that topic does not exist; the message
+            is then retried.
     """
 
     def __init__(
@@ -58,217 +67,221 @@ class Subscription:
         config: Pb,
         *,
         clock: Clock,
-        memory: Memory,
+        memory: MemoryLimit,
         faults: Faults,
-        forward: Callable[["Subscription", Delivery], bool],
+        forward: Callable[["Subscription", UnackedMessage], bool],
     ) -> None:
         self.name: str = config.name
         self.counters = Counters()
         self.consumers: list[Consumer] = []
-        self.closed: Refused | None = None
+        self.closed: ApiError | None = None
         self._clock = clock
         self._faults = faults
         self._forward = forward
         self._ordered: bool = config.enable_message_ordering
         self._filter: Predicate | None = parse_filter(config.filter) if config.filter else None
-        self._holdings = Holdings(clock=clock, memory=memory, outlived=self._outlived)
-        self.leases = Leases(self.name, clock=clock, missed=self._missed)
+        self._store = MessageStore(clock=clock, memory=memory, on_expired=self._discard_expired)
+        self.leases = Leases(self.name, clock=clock, on_expired=self._deadline_missed)
         self._queue = self._new_queue()
-        self._resting: DueQueue[Delivery] = DueQueue(self._rested)
-        self._overtaken: dict[int, Delivery] = {}
-        self._overtaken_until: DueQueue[int] = DueQueue(self._not_overtaken)
+        self._delayed: DueQueue[UnackedMessage] = DueQueue(self._make_ready)
+        self._reordered: dict[int, UnackedMessage] = {}
+        self._reorder_deadlines: DueQueue[int] = DueQueue(self._end_reorder)
         self.configure(config)
 
     def configure(self, config: Pb) -> None:
-        """Take over a new or updated configuration. A message that is out keeps the deadline it was given."""
+        """Apply a new or updated configuration. Outstanding messages keep their ack deadlines."""
         self.config = config
         self.ack_deadline: int = config.ack_deadline_seconds
-        self._retry = IMMEDIATELY
+        self._retry = IMMEDIATE_RETRY
         if config.HasField("retry_policy"):
             policy = config.retry_policy
             self._retry = RetryPolicy(seconds(policy.minimum_backoff), seconds(policy.maximum_backoff))
         self._max_attempts: int = config.dead_letter_policy.max_delivery_attempts
-        # Google pushes one message of a key at a time; a pull gets as many as it asks for.
-        self._per_key = 1 if config.push_config.push_endpoint else _KEY_BATCH
+        self._max_per_key = _MAX_PUSHED_PER_KEY if config.push_config.push_endpoint else _MAX_PULLED_PER_KEY
         retention = seconds(config.message_retention_duration)
-        kept = seconds(config.topic_message_retention_duration)
-        self._holdings.configure(
+        topic_retention = seconds(config.topic_message_retention_duration)
+        self._store.configure(
             retention_seconds=retention,
-            keep_acked_seconds=max(retention, kept) if config.retain_acked_messages else kept,
+            acked_retention_seconds=max(retention, topic_retention)
+            if config.retain_acked_messages
+            else topic_retention,
         )
         self._wake()
 
-    def close(self, why: Refused) -> None:
-        """Give up everything it holds, and tell whoever still pulls why."""
-        self.closed = why
-        self._forget_progress()
-        self._holdings.clear()
+    def close(self, error: ApiError) -> None:
+        """Discard all messages. Consumers that still wait are answered with ``error``."""
+        self.closed = error
+        self._reset_progress()
+        self._store.clear()
         self._wake()
 
     def offer(self, messages: Iterable[Message]) -> None:
-        """Keep the published messages that pass the filter."""
+        """Keep the published messages that match the filter."""
         for message in messages:
             if self._filter is None or self._filter(message.attributes):
-                self._keep(self._holdings.add(message))
+                self._keep(self._store.add(message))
         if len(self._queue):
             self._wake()
 
     def take(
         self, limit: int, *, max_bytes: int, lease_seconds: float | None, holder: LeaseHolder | None = None
-    ) -> list[Delivery]:
-        """Hand out ready messages.
+    ) -> list[UnackedMessage]:
+        """Lease ready messages to a consumer.
 
         Args:
-            limit: how many at most.
-            max_bytes: what they may have together; one message may have more.
-            lease_seconds: how long they may stay unacknowledged; None when the caller times them itself, as push does.
-            holder: told when each lease is over.
+            limit: Maximum number of messages.
+            max_bytes: Maximum size of them together; a single message may be larger.
+            lease_seconds: The ack deadline; None for a push, which ends its own lease when its request ends.
+            holder: Told when each lease ends, if given.
         """
-        taken: list[Delivery] = []
-        for delivery in self._queue.take(limit, max_bytes, self._per_key):
-            if self._holdings.is_outlived(delivery):
-                self._outlived([delivery])
+        taken: list[UnackedMessage] = []
+        for unacked in self._queue.take(limit, max_bytes, self._max_per_key):
+            if self._store.is_expired(unacked):
+                self._discard_expired([unacked])
             else:
-                self.leases.grant(delivery, seconds=lease_seconds, holder=holder)
-                taken.append(delivery)
+                self.leases.grant(unacked, seconds=lease_seconds, holder=holder)
+                taken.append(unacked)
         self.counters.delivered += len(taken)
         return taken
 
-    def attempt(self, delivery: Delivery) -> int:
-        """What a receiver is told as delivery attempt: 0, which means none, without a dead-letter policy."""
-        return delivery.failures + 1 if self._max_attempts else 0
+    def delivery_attempt(self, unacked: UnackedMessage) -> int:
+        """Return the delivery attempt to tell the consumer: from 1 with a dead-letter policy, 0 without one."""
+        return unacked.failures + 1 if self._max_attempts else 0
 
     def ack(self, ack_id: str) -> None:
-        delivery = self.leases.end(ack_id)
-        if delivery is None:
+        unacked = self.leases.end(ack_id)
+        if unacked is None:
             return
-        if self._faults.active and self._ack_goes_wrong(delivery):
+        if self._faults.active and self._inject_ack_fault(unacked):
             return
         self.counters.acked += 1
-        self._finish(self._queue.acked(delivery))
+        self._finish(self._queue.ack(unacked))
 
     def nack(self, ack_id: str, *, unanswered: bool = False) -> None:
-        delivery = self.leases.end(ack_id)
-        if delivery is None:
+        unacked = self.leases.end(ack_id)
+        if unacked is None:
             return
         if unanswered:
             self.counters.unanswered += 1
         else:
             self.counters.nacked += 1
-        self._failed(delivery)
+        self._retry_or_forward(unacked)
 
     def seek(self, to_ns: int) -> None:
-        """Make what was published from ``to_ns`` on (since 1970) unacknowledged and all before it acknowledged.
+        """Make messages published from ``to_ns`` on unacknowledged, and all earlier ones acknowledged.
 
-        Messages that are out are sent again: at-least-once delivery allows it, and keeps the order of a key simple.
+        Outstanding messages are delivered again: at-least-once delivery allows it, and it keeps ordering keys simple.
+
+        Args:
+            to_ns: A time, in nanoseconds since 1970.
         """
-        self._forget_progress()
-        for delivery in self._holdings.rewind(to_ns):
-            self._queue.add(delivery)
+        self._reset_progress()
+        for unacked in self._store.seek(to_ns):
+            self._queue.add(unacked)
         self._wake()
 
     def stats(self) -> dict[str, object]:
         return {
             "topic": self.config.topic,
-            "backlog": len(self._holdings),
-            "oldest_unacked_seconds": round(self._holdings.oldest_unacked_seconds(), 3),
+            "backlog": len(self._store),
+            "oldest_unacked_seconds": round(self._store.oldest_unacked_seconds(), 3),
             "in_flight": len(self.leases),
             **msgspec.structs.asdict(self.counters),
         }
 
-    def _keep(self, delivery: Delivery) -> None:
-        if self._faults.active and self._held_back(delivery):
+    def _keep(self, unacked: UnackedMessage) -> None:
+        if self._faults.active and self._inject_publish_fault(unacked):
             return
-        self._queue.add(delivery)
-        if self._overtaken:
-            self._not_overtaken(list(self._overtaken))
+        self._queue.add(unacked)
+        if self._reordered:
+            self._end_reorder(list(self._reordered))
 
-    def _held_back(self, delivery: Delivery) -> bool:
+    def _inject_publish_fault(self, unacked: UnackedMessage) -> bool:
         now = self._clock.monotonic()
-        if fault := self._faults.strike("delay", topic=self.config.topic, subscription=self.name):
-            self._queue.hold(delivery)
-            self._resting.add(delivery, now + fault.seconds)
+        if fault := self._faults.draw("delay", topic=self.config.topic, subscription=self.name):
+            self._queue.add_delayed(unacked)
+            self._delayed.add(unacked, now + fault.seconds)
             return True
-        if not (self._ordered and delivery.message.ordering_key) and self._strikes("reorder"):
-            self._overtaken[delivery.sequence] = delivery
-            self._overtaken_until.add(delivery.sequence, now + _OVERTAKEN_AFTER_SECONDS)
+        if not (self._ordered and unacked.message.ordering_key) and self._draw("reorder"):
+            self._reordered[unacked.sequence] = unacked
+            self._reorder_deadlines.add(unacked.sequence, now + MAX_REORDER_SECONDS)
             return True
         return False
 
-    def _not_overtaken(self, sequences: list[int]) -> None:
+    def _end_reorder(self, sequences: list[int]) -> None:
         for sequence in sequences:
-            if (delivery := self._overtaken.pop(sequence, None)) is not None:
-                self._queue.add(delivery)
+            if (unacked := self._reordered.pop(sequence, None)) is not None:
+                self._queue.add(unacked)
         self._wake()
 
-    def _ack_goes_wrong(self, delivery: Delivery) -> bool:
-        if self._strikes("drop_ack"):
+    def _inject_ack_fault(self, unacked: UnackedMessage) -> bool:
+        if self._draw("drop_ack"):
             self.counters.unanswered += 1
-            self._failed(delivery)
+            self._retry_or_forward(unacked)
             return True
-        if not delivery.repeated and self._strikes("duplicate"):
+        if not unacked.duplicated and self._draw("duplicate"):
             self.counters.acked += 1
-            delivery.repeated = True
-            self._send_again(delivery, after=0)
+            unacked.duplicated = True
+            self._redeliver(unacked, after=0)
             return True
         return False
 
-    def _strikes(self, kind: FaultKind) -> bool:
-        return self._faults.strike(kind, topic=self.config.topic, subscription=self.name) is not None
+    def _draw(self, kind: FaultKind) -> bool:
+        return self._faults.draw(kind, topic=self.config.topic, subscription=self.name) is not None
 
-    def _failed(self, delivery: Delivery) -> None:
-        delivery.failures += 1
-        if self._max_attempts and delivery.failures >= self._max_attempts and self._forward(self, delivery):
+    def _retry_or_forward(self, unacked: UnackedMessage) -> None:
+        unacked.failures += 1
+        if self._max_attempts and unacked.failures >= self._max_attempts and self._forward(self, unacked):
             self.counters.forwarded += 1
-            self._drop(delivery)
+            self._discard(unacked)
         else:
-            self._send_again(delivery, after=self._clock.scaled(self._retry.delay(delivery.failures)))
+            self._redeliver(unacked, after=self._clock.scaled(self._retry.delay(unacked.failures)))
 
-    def _send_again(self, delivery: Delivery, *, after: float) -> None:
-        for later in self._queue.failed(delivery):
+    def _redeliver(self, unacked: UnackedMessage, *, after: float) -> None:
+        for later in self._queue.nack(unacked):
             if later.ack_id is not None:
                 self.leases.end(later.ack_id)
         if after > 0:
-            self._resting.add(delivery, self._clock.monotonic() + after)
+            self._delayed.add(unacked, self._clock.monotonic() + after)
         else:
-            self._rested([delivery])
+            self._make_ready([unacked])
 
-    def _rested(self, deliveries: list[Delivery]) -> None:
-        for delivery in deliveries:
-            self._queue.rested(delivery)
+    def _make_ready(self, messages: list[UnackedMessage]) -> None:
+        for unacked in messages:
+            self._queue.make_ready(unacked)
         self._wake()
 
-    def _missed(self, ack_id: str) -> None:
+    def _deadline_missed(self, ack_id: str) -> None:
         self.nack(ack_id, unanswered=True)
 
-    def _finish(self, deliveries: list[Delivery]) -> None:
-        for delivery in deliveries:
-            self._holdings.acked(delivery)
+    def _finish(self, messages: list[UnackedMessage]) -> None:
+        for unacked in messages:
+            self._store.ack(unacked)
         if self._ordered:
             self._wake()
 
-    def _drop(self, delivery: Delivery) -> None:
-        self._holdings.discard(delivery)
-        self._finish(self._queue.dropped(delivery))
+    def _discard(self, unacked: UnackedMessage) -> None:
+        self._store.discard(unacked)
+        self._finish(self._queue.remove(unacked))
 
-    def _outlived(self, deliveries: list[Delivery]) -> None:
-        for delivery in deliveries:
-            if delivery.gone:  # finished with an earlier message of its key
+    def _discard_expired(self, messages: list[UnackedMessage]) -> None:
+        for unacked in messages:
+            if unacked.done:  # finished together with an earlier message of its ordering key
                 continue
-            if delivery.ack_id is not None:
-                self.leases.end(delivery.ack_id)
-            self.counters.outlived += 1
-            self._drop(delivery)
+            if unacked.ack_id is not None:
+                self.leases.end(unacked.ack_id)
+            self.counters.expired += 1
+            self._discard(unacked)
 
-    def _forget_progress(self) -> None:
+    def _reset_progress(self) -> None:
         self.leases.end_all()
-        self._resting.clear()
-        self._overtaken_until.clear()
-        self._overtaken.clear()
+        self._delayed.clear()
+        self._reorder_deadlines.clear()
+        self._reordered.clear()
         self._queue = self._new_queue()
 
     def _new_queue(self) -> Queue:
-        return OrderedQueue() if self._ordered else PlainQueue()
+        return OrderedQueue() if self._ordered else UnorderedQueue()
 
     def _wake(self) -> None:
         for consumer in self.consumers:

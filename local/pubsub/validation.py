@@ -1,110 +1,125 @@
-"""What Pub/Sub refuses: https://docs.cloud.google.com/pubsub/quotas#resource_limits and the API reference."""
+"""Checks of requests against Pub/Sub's limits.
+
+The limits are those of https://docs.cloud.google.com/pubsub/quotas#resource_limits and of the API reference. Every
+``check_`` function raises ``ApiError``: INVALID_ARGUMENT if a limit is exceeded, UNIMPLEMENTED for a feature that the
+broker lacks.
+"""
 
 import re
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from local.pubsub.errors import invalid, unsupported
+from local.deadlines import (
+    MAX_ACK_DEADLINE_SECONDS,
+    MAX_RETENTION_SECONDS,
+    MAX_RETRY_BACKOFF_SECONDS,
+    MIN_ACK_DEADLINE_SECONDS,
+    MIN_RETENTION_SECONDS,
+)
+from local.pubsub.errors import invalid, unimplemented
 from local.pubsub.filters import FilterError, parse_filter
 from local.pubsub.wire import Pb, seconds
 
-MESSAGES_PER_PUBLISH = 1000
-PUBLISH_MAX_BYTES = 10_000_000
-ATTRIBUTES_PER_MESSAGE = 100
-ATTRIBUTE_KEY_MAX_BYTES = 256
-ATTRIBUTE_VALUE_MAX_BYTES = 1024
-ORDERING_KEY_MAX_BYTES = 1024
-ACK_DEADLINE_SECONDS = (10, 600)
-BACKOFF_SECONDS = (0, 600)
-DELIVERY_ATTEMPTS = (5, 100)
-RETENTION_SECONDS = (600, 31 * 86_400)
+MAX_MESSAGES_PER_PUBLISH = 1000
+MAX_PUBLISH_BYTES = 10_000_000
+MAX_ATTRIBUTES = 100
+MAX_ATTRIBUTE_KEY_BYTES = 256
+MAX_ATTRIBUTE_VALUE_BYTES = 1024
+MAX_ORDERING_KEY_BYTES = 1024
+MIN_DELIVERY_ATTEMPTS = 5
+MAX_DELIVERY_ATTEMPTS = 100
+
+# A character takes at most four bytes of UTF-8. So a text of up to a quarter of its limit is short enough unencoded.
+_MAX_BYTES_PER_CHARACTER = 4
 
 _RESOURCE = re.compile(r"projects/([^/\s]+)/(topics|subscriptions)/([A-Za-z][A-Za-z0-9\-_.~+%]{2,254})")
 _PROJECT = re.compile(r"projects/[^/\s]+")
 
 
 def check_name(name: str, collection: str) -> None:
-    """``projects/P/<collection>/ID``: 3 to 255 of the allowed characters, a letter first, and not ``goog…``."""
+    """Check ``projects/PROJECT/COLLECTION/ID``: the id has 3 to 255 characters, a letter first, no ``goog``."""
     match = _RESOURCE.fullmatch(name)
     if match is None or match[2] != collection or match[3].startswith("goog"):
-        reason = f"Invalid [{collection}] name: (name={name[:300]})"
-        raise invalid(reason)
+        raise invalid(f"Invalid [{collection}] name: (name={name[:300]})")
 
 
 def check_project(name: str) -> None:
     if _PROJECT.fullmatch(name) is None:
-        reason = f"Invalid [projects] name: (name={name[:300]})"
-        raise invalid(reason)
+        raise invalid(f"Invalid [projects] name: (name={name[:300]})")
 
 
 def check_publish(request: Pb) -> None:
-    """A publish request.
-
-    Raises:
-        Refused: INVALID_ARGUMENT, naming the limit.
-    """
     messages = request.messages
-    if (size := request.ByteSize()) > PUBLISH_MAX_BYTES:
-        reason = f"The publish request has {size} bytes; the limit is {PUBLISH_MAX_BYTES}."
-        raise invalid(reason)
+    if (size := request.ByteSize()) > MAX_PUBLISH_BYTES:
+        raise invalid(f"The publish request has {size} bytes; the limit is {MAX_PUBLISH_BYTES}.")
     if not messages:
-        reason = "A publish request has at least one message."
-        raise invalid(reason)
-    if len(messages) > MESSAGES_PER_PUBLISH:
-        reason = f"A publish request has {len(messages)} messages; the limit is {MESSAGES_PER_PUBLISH}."
-        raise invalid(reason)
+        raise invalid("A publish request needs at least one message.")
+    if len(messages) > MAX_MESSAGES_PER_PUBLISH:
+        raise invalid(f"A publish request has {len(messages)} messages; the limit is {MAX_MESSAGES_PER_PUBLISH}.")
     for message in messages:
         if not message.data and not message.attributes:
-            reason = "Each message must contain either non-empty data, or at least one attribute."
-            raise invalid(reason)
+            raise invalid("Each message must contain either non-empty data, or at least one attribute.")
         if message.attributes:
             _check_attributes(message.attributes)
-        if len(message.ordering_key) > ORDERING_KEY_MAX_BYTES // 4:
-            _check_bytes("ordering key", message.ordering_key, ORDERING_KEY_MAX_BYTES)
+        if len(message.ordering_key) > MAX_ORDERING_KEY_BYTES // _MAX_BYTES_PER_CHARACTER:
+            _check_bytes("ordering key", message.ordering_key, MAX_ORDERING_KEY_BYTES)
 
 
 def check_topic(topic: Pb) -> None:
-    """A topic to be created or as an update would leave it."""
-    for field in ("schema_settings", "ingestion_data_source_settings", "message_transforms"):
-        _check_unsupported(topic, field)
+    """Check a topic as it would be after its creation or update."""
+    _check_unset(topic, ("schema_settings", "ingestion_data_source_settings", "message_transforms"))
     if topic.HasField("message_retention_duration"):
-        _check_duration("message_retention_duration", topic.message_retention_duration, RETENTION_SECONDS)
+        _check_duration(
+            "message_retention_duration", topic.message_retention_duration, MIN_RETENTION_SECONDS, MAX_RETENTION_SECONDS
+        )
 
 
 def check_subscription(subscription: Pb) -> None:
-    """A subscription with its defaults filled in, to be created or as an update would leave it."""
-    for field in (
-        "bigquery_config",
-        "cloud_storage_config",
-        "bigtable_config",
-        "enable_exactly_once_delivery",
-        "message_transforms",
-    ):
-        _check_unsupported(subscription, field)
-    _check_range("ack_deadline_seconds", subscription.ack_deadline_seconds, ACK_DEADLINE_SECONDS)
-    _check_duration("message_retention_duration", subscription.message_retention_duration, RETENTION_SECONDS)
+    """Check a subscription, its defaults filled in, as it would be after its creation or update."""
+    _check_unset(
+        subscription,
+        (
+            "bigquery_config",
+            "cloud_storage_config",
+            "bigtable_config",
+            "enable_exactly_once_delivery",
+            "message_transforms",
+        ),
+    )
+    _check_range(
+        "ack_deadline_seconds", subscription.ack_deadline_seconds, MIN_ACK_DEADLINE_SECONDS, MAX_ACK_DEADLINE_SECONDS
+    )
+    _check_duration(
+        "message_retention_duration",
+        subscription.message_retention_duration,
+        MIN_RETENTION_SECONDS,
+        MAX_RETENTION_SECONDS,
+    )
     check_push_config(subscription.push_config)
     if subscription.HasField("retry_policy"):
         minimum, maximum = subscription.retry_policy.minimum_backoff, subscription.retry_policy.maximum_backoff
-        _check_duration("minimum_backoff", minimum, BACKOFF_SECONDS)
-        _check_duration("maximum_backoff", maximum, BACKOFF_SECONDS)
+        _check_duration("minimum_backoff", minimum, 0, MAX_RETRY_BACKOFF_SECONDS)
+        _check_duration("maximum_backoff", maximum, 0, MAX_RETRY_BACKOFF_SECONDS)
         if seconds(maximum) < seconds(minimum):
-            reason = f"maximum_backoff is {seconds(maximum):g}s, below minimum_backoff, {seconds(minimum):g}s."
-            raise invalid(reason)
+            raise invalid(f"maximum_backoff is {seconds(maximum):g}s, below minimum_backoff, {seconds(minimum):g}s.")
     if subscription.HasField("dead_letter_policy"):
         check_name(subscription.dead_letter_policy.dead_letter_topic, "topics")
-        _check_range("max_delivery_attempts", subscription.dead_letter_policy.max_delivery_attempts, DELIVERY_ATTEMPTS)
+        _check_range(
+            "max_delivery_attempts",
+            subscription.dead_letter_policy.max_delivery_attempts,
+            MIN_DELIVERY_ATTEMPTS,
+            MAX_DELIVERY_ATTEMPTS,
+        )
     try:
         if subscription.filter:
             parse_filter(subscription.filter)
     except FilterError as error:
-        reason = f"Invalid filter: {error}."
-        raise invalid(reason) from None
+        raise invalid(f"Invalid filter: {error}.") from None
 
 
 def check_push_config(push_config: Pb) -> None:
     if push_config.HasField("no_wrapper"):
-        what = "push without the wrapper (no_wrapper)"
-        raise unsupported(what)
+        raise unimplemented("push without a wrapper (no_wrapper)")
     if not push_config.push_endpoint:
         return
     try:
@@ -113,51 +128,48 @@ def check_push_config(push_config: Pb) -> None:
     except ValueError:
         usable = False
     if not usable or any(character <= " " for character in push_config.push_endpoint):
-        reason = "Invalid push endpoint: it must be an http or https URL."
-        raise invalid(reason)
+        raise invalid("Invalid push endpoint: it must be an http or https URL.")
 
 
-def check_lease(lease_seconds: int) -> None:
-    """The seconds of a ModifyAckDeadline: 0 gives the message back."""
-    _check_range("ack_deadline_seconds", lease_seconds, (0, ACK_DEADLINE_SECONDS[1]))
+def check_modified_ack_deadline(deadline_seconds: int) -> None:
+    """Check the seconds of a ModifyAckDeadline request, where 0 is a nack."""
+    _check_range("ack_deadline_seconds", deadline_seconds, 0, MAX_ACK_DEADLINE_SECONDS)
 
 
-def check_stream_lease(lease_seconds: int) -> None:
-    _check_range("stream_ack_deadline_seconds", lease_seconds, ACK_DEADLINE_SECONDS)
+def check_stream_ack_deadline(deadline_seconds: int) -> None:
+    _check_range("stream_ack_deadline_seconds", deadline_seconds, MIN_ACK_DEADLINE_SECONDS, MAX_ACK_DEADLINE_SECONDS)
 
 
 def _check_attributes(attributes: Pb) -> None:
-    if len(attributes) > ATTRIBUTES_PER_MESSAGE:
-        reason = f"A message has {len(attributes)} attributes; the limit is {ATTRIBUTES_PER_MESSAGE}."
-        raise invalid(reason)
+    if len(attributes) > MAX_ATTRIBUTES:
+        raise invalid(f"A message has {len(attributes)} attributes; the limit is {MAX_ATTRIBUTES}.")
     for key, value in attributes.items():
         if not key or key.startswith("goog"):
-            reason = "An attribute key must not be empty and must not start with 'goog'."
-            raise invalid(reason)
-        if len(key) > ATTRIBUTE_KEY_MAX_BYTES // 4:
-            _check_bytes("attribute key", key, ATTRIBUTE_KEY_MAX_BYTES)
-        if len(value) > ATTRIBUTE_VALUE_MAX_BYTES // 4:
-            _check_bytes("attribute value", value, ATTRIBUTE_VALUE_MAX_BYTES)
+            raise invalid("An attribute key must not be empty and must not start with 'goog'.")
+        if len(key) > MAX_ATTRIBUTE_KEY_BYTES // _MAX_BYTES_PER_CHARACTER:
+            _check_bytes("attribute key", key, MAX_ATTRIBUTE_KEY_BYTES)
+        if len(value) > MAX_ATTRIBUTE_VALUE_BYTES // _MAX_BYTES_PER_CHARACTER:
+            _check_bytes("attribute value", value, MAX_ATTRIBUTE_VALUE_BYTES)
 
 
-def _check_bytes(what: str, text: str, limit: int) -> None:
+def _check_bytes(field: str, text: str, limit: int) -> None:
     if (size := len(text.encode())) > limit:
-        reason = f"The {what} has {size} bytes; the limit is {limit}."
-        raise invalid(reason)
+        raise invalid(f"The {field} has {size} bytes; the limit is {limit}.")
 
 
-def _check_range(field: str, value: float, limits: tuple[int, int]) -> None:
-    if not limits[0] <= value <= limits[1]:
-        reason = f"{field} is {value:g}; it must be between {limits[0]} and {limits[1]}."
-        raise invalid(reason)
+def _check_range(field: str, value: float, minimum: int, maximum: int) -> None:
+    if not minimum <= value <= maximum:
+        raise invalid(f"{field} is {value:g}; it must be between {minimum} and {maximum}.")
 
 
-def _check_duration(field: str, duration: Pb, limits: tuple[int, int]) -> None:
-    if not limits[0] <= seconds(duration) <= limits[1]:
-        reason = f"{field} is {seconds(duration):g}s; it must be between {limits[0]}s and {limits[1]}s."
-        raise invalid(reason)
+def _check_duration(field: str, duration: Pb, minimum: int, maximum: int) -> None:
+    if not minimum <= seconds(duration) <= maximum:
+        raise invalid(f"{field} is {seconds(duration):g}s; it must be between {minimum}s and {maximum}s.")
 
 
-def _check_unsupported(config: Pb, field: str) -> None:
-    if any(descriptor.name == field for descriptor, _ in config.ListFields()):
-        raise unsupported(field)
+def _check_unset(config: Pb, fields: Iterable[str]) -> None:
+    """Check that none of the fields is set: the broker does not implement them."""
+    present = {descriptor.name for descriptor, _ in config.ListFields()}
+    for field in fields:
+        if field in present:
+            raise unimplemented(field)

@@ -1,4 +1,4 @@
-"""The raw protobuf classes behind ``google.pubsub_v1``: no .proto files, and much cheaper than the wrappers."""
+"""The raw protobuf classes behind ``google.pubsub_v1``, which cost less than its wrappers and need no .proto files."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 from google.pubsub_v1 import types
 
 type Pb = Any
-"""A raw protobuf message; its class is made at run time, so no checker knows its fields."""
+"""A raw protobuf message. Its class is made at run time, so a type checker does not know its fields."""
 
 type PbClass = Any
-"""The class of such a message."""
+"""The class of a raw protobuf message."""
 
 Topic: PbClass = types.Topic.pb()
 Subscription: PbClass = types.Subscription.pb()
@@ -46,5 +46,5 @@ Empty: PbClass = empty_pb2.Empty
 
 
 def seconds(duration: Pb) -> float:
-    """A protobuf ``Duration`` in seconds."""
+    """Convert a protobuf ``Duration`` to seconds."""
     return float(duration.seconds + duration.nanos / 1e9)

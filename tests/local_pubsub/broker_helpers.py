@@ -1,4 +1,4 @@
-"""What the broker's tests share: a broker or emulator in a process of its own, official clients, a push endpoint."""
+"""Helpers of the broker's tests: a broker or emulator in its own process, official clients, a push endpoint."""
 
 import json
 import os
@@ -20,12 +20,16 @@ from typing import Any
 from unittest import mock
 
 import httpx
+import requests
 from google.api_core import exceptions
+from google.auth.credentials import AnonymousCredentials
 from google.cloud import pubsub_v1
-from google.pubsub_v1 import types
+from google.pubsub_v1 import PublisherClient, SubscriberClient, types
+from google.pubsub_v1.services.publisher.transports import PublisherRestTransport
+from google.pubsub_v1.services.subscriber.transports import SubscriberRestTransport
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0
 
 
 class PubSub:
@@ -42,9 +46,14 @@ class PubSub:
             )
             self.subscriber = pubsub_v1.SubscriberClient()
 
+    @property
+    def rest_url(self) -> str:
+        """The root of the REST surface."""
+        return f"http://{self.host}/v1"
+
     @contextmanager
-    def subscriber_of_its_own(self) -> Iterator[pubsub_v1.SubscriberClient]:
-        """For a streaming pull: what it leaves behind goes with its client."""
+    def new_subscriber(self) -> Iterator[pubsub_v1.SubscriberClient]:
+        """Yield a client for one streaming pull, whose threads end with it."""
         with mock.patch.dict(os.environ, {"PUBSUB_EMULATOR_HOST": self.host}):
             subscriber = pubsub_v1.SubscriberClient()
         with subscriber:
@@ -68,19 +77,19 @@ class PubSub:
 
     def publish(self, topic: str, data: bytes = b"data", *, ordering_key: str = "", **attributes: str) -> str:
         future = self.publisher.publish(topic, data, ordering_key=ordering_key, **attributes)
-        return str(future.result(PATIENCE_SECONDS))
+        return str(future.result(TIMEOUT_SECONDS))
 
     def pull(self, subscription: str, count: int = 1) -> list[types.ReceivedMessage]:
-        """Exactly ``count`` messages, however many pulls they take."""
+        """Pull until there are exactly ``count`` messages."""
         received: list[types.ReceivedMessage] = []
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        give_up = time.monotonic() + TIMEOUT_SECONDS
         while len(received) < count:
             assert time.monotonic() < give_up, f"only {len(received)} of {count} messages came"
             received += self.pull_once(subscription, count - len(received), wait=2)
         return received
 
     def pull_once(self, subscription: str, count: int = 10, *, wait: float = 0.3) -> list[types.ReceivedMessage]:
-        """One pull; nothing if nothing is there for ``wait`` seconds."""
+        """Pull once; return nothing if there is no message for ``wait`` seconds."""
         try:
             response = self.subscriber.pull(subscription=subscription, max_messages=count, timeout=wait, retry=None)
         except exceptions.DeadlineExceeded:
@@ -109,9 +118,9 @@ class PubSub:
         return self.wait_until(subscription, lambda stats: stats.items() >= expected.items())
 
     def wait_until(self, subscription: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        give_up = time.monotonic() + TIMEOUT_SECONDS
         while not holds(stats := self.stats(subscription)):
-            assert time.monotonic() < give_up, f"in vain, last was {stats}"
+            assert time.monotonic() < give_up, f"timed out; the last stats were {stats}"
             time.sleep(0.01)
         return stats
 
@@ -130,6 +139,37 @@ class PubSub:
         self.subscriber.close()
 
 
+class RestPubSub(PubSub):
+    """The official clients over REST. The batching publisher works with gRPC only: this publishes without batches."""
+
+    def __init__(self, host: str, admin_url: str = "") -> None:
+        self.host = host
+        self.admin_url = admin_url
+        self.project = f"project-{uuid.uuid4().hex[:12]}"
+        credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+        self.publisher = PublisherClient(
+            transport=PublisherRestTransport(host=host, credentials=credentials, url_scheme="http")
+        )
+        self.subscriber = SubscriberClient(
+            transport=SubscriberRestTransport(host=host, credentials=credentials, url_scheme="http")
+        )
+
+    def publish(self, topic: str, data: bytes = b"data", *, ordering_key: str = "", **attributes: str) -> str:
+        message = types.PubsubMessage(data=data, ordering_key=ordering_key, attributes=attributes)
+        response = self.publisher.publish(topic=topic, messages=[message], timeout=TIMEOUT_SECONDS)
+        return str(response.message_ids[0])
+
+    def pull_once(self, subscription: str, count: int = 10, *, wait: float = 0.3) -> list[types.ReceivedMessage]:
+        try:
+            return super().pull_once(subscription, count, wait=wait)
+        except requests.Timeout:
+            return []
+
+    def close(self) -> None:
+        self.publisher.transport.close()
+        self.subscriber.transport.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Push:
     """One push request as the endpoint saw it."""
@@ -143,8 +183,8 @@ class Push:
         return str(self.body["message"]["messageId"])
 
 
-class PushEndpoint:
-    """An HTTP server that records pushes and answers them with what ``answer`` says."""
+class RecordingEndpoint:
+    """An HTTP server that records pushes and answers each with the status that ``answer`` returns."""
 
     def __init__(self) -> None:
         self.answer: Callable[[Push], int] = lambda _: 204
@@ -179,7 +219,7 @@ class PushEndpoint:
     def answers(self, status: int) -> None:
         self.answer = lambda _: status
 
-    def next(self, timeout: float = PATIENCE_SECONDS) -> Push:
+    def next(self, timeout: float = TIMEOUT_SECONDS) -> Push:
         return self.pushes.get(timeout=timeout)
 
     def close(self) -> None:
@@ -205,7 +245,7 @@ def broker_process(*options: str) -> Iterator[PubSub]:
             pubsub.close()
     finally:
         process.send_signal(signal.SIGTERM)
-        code = process.wait(PATIENCE_SECONDS)
+        code = process.wait(TIMEOUT_SECONDS)
         process.stdout.close()
     assert code == 0
 

@@ -6,7 +6,8 @@ import pytest
 
 from tests.local_pubsub.broker_helpers import (
     PubSub,
-    PushEndpoint,
+    RecordingEndpoint,
+    RestPubSub,
     broker_process,
     google_emulator,
     google_emulator_process,
@@ -21,10 +22,26 @@ def local() -> Iterator[PubSub]:
 
 
 @pytest.fixture(scope="session")
-def hurried() -> Iterator[PubSub]:
+def rest(local: PubSub) -> Iterator[PubSub]:
+    """The same broker over REST."""
+    pubsub = RestPubSub(local.host, local.admin_url)
+    yield pubsub
+    pubsub.close()
+
+
+@pytest.fixture(scope="session")
+def fast() -> Iterator[PubSub]:
     """The broker with its backoffs divided by 50."""
     with broker_process("--time-scale", "50") as pubsub:
         yield pubsub
+
+
+@pytest.fixture(scope="session")
+def fast_rest(fast: PubSub) -> Iterator[PubSub]:
+    """The broker with its backoffs divided by 50, over REST."""
+    pubsub = RestPubSub(fast.host, fast.admin_url)
+    yield pubsub
+    pubsub.close()
 
 
 @pytest.fixture(scope="session")
@@ -46,15 +63,22 @@ def google() -> Iterator[PubSub]:
         pubsub.close()
 
 
-@pytest.fixture(params=["local", "google"])
+@pytest.fixture(params=["local", "rest", "google"])
 def pubsub(request: pytest.FixtureRequest) -> PubSub:
-    """Each Pub/Sub in turn: what holds for one has to hold for the other."""
+    """Each Pub/Sub in turn, the broker over gRPC and over REST: all have the same contract."""
+    fixture: PubSub = request.getfixturevalue(request.param)
+    return fixture
+
+
+@pytest.fixture(params=["local", "google"])
+def streaming(request: pytest.FixtureRequest) -> PubSub:
+    """Each Pub/Sub over gRPC: REST has no streaming pull."""
     fixture: PubSub = request.getfixturevalue(request.param)
     return fixture
 
 
 @pytest.fixture
-def endpoint() -> Iterator[PushEndpoint]:
-    server = PushEndpoint()
+def endpoint() -> Iterator[RecordingEndpoint]:
+    server = RecordingEndpoint()
     yield server
     server.close()

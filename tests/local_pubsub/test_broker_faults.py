@@ -1,13 +1,15 @@
+import time
+
 import httpx
 import pytest
 from google.api_core import exceptions
 from google.pubsub_v1 import PublisherClient, PubsubMessage
 
 from local.pubsub.faults import Fault, Faults
-from tests.local_pubsub.broker_helpers import PubSub, PushEndpoint
+from tests.local_pubsub.broker_helpers import PubSub, RecordingEndpoint
 
 
-def test_duplicate_delivers_an_acked_message_once_more(local: PubSub, endpoint: PushEndpoint) -> None:
+def test_duplicate_delivers_an_acked_message_once_more(local: PubSub, endpoint: RecordingEndpoint) -> None:
     topic = local.topic()
     subscription = local.push_subscription(topic, endpoint.url)
     with local.faults({"kind": "duplicate", "subscription": subscription}):
@@ -32,26 +34,37 @@ def test_duplicate_delivers_a_pulled_message_once_more_too(local: PubSub) -> Non
     assert [entry.message.data for entry in again] == [b"0", b"1"]
 
 
-def test_drop_ack_loses_acks_and_counts_an_attempt(hurried: PubSub, endpoint: PushEndpoint) -> None:
-    topic, spent = hurried.topic(), hurried.topic()
-    subscription = hurried.push_subscription(topic, endpoint.url, dead_letter_policy={"dead_letter_topic": spent})
-    with hurried.faults({"kind": "drop_ack", "topic": topic}):
-        hurried.publish(topic)
-        stats = hurried.wait_for_stats(subscription, forwarded=1)
+def test_drop_ack_loses_acks_and_counts_an_attempt(fast: PubSub, endpoint: RecordingEndpoint) -> None:
+    topic, spent = fast.topic(), fast.topic()
+    subscription = fast.push_subscription(topic, endpoint.url, dead_letter_policy={"dead_letter_topic": spent})
+    with fast.faults({"kind": "drop_ack", "topic": topic}):
+        fast.publish(topic)
+        stats = fast.wait_for_stats(subscription, forwarded=1)
 
     assert [endpoint.next().body["deliveryAttempt"] for _ in range(5)] == [1, 2, 3, 4, 5]
-    assert (stats["unanswered"], stats["acked"], stats["push_pause_seconds"]) == (5, 0, 0)
+    assert (stats["unanswered"], stats["acked"], stats["push_backoff_seconds"]) == (5, 0, 0)
 
 
-def test_delay_holds_a_message_back_for_real_seconds(hurried: PubSub) -> None:
-    topic = hurried.topic()
-    subscription = hurried.subscription(topic)
-    with hurried.faults({"kind": "delay", "seconds": 0.5}):
-        hurried.publish(topic, b"delayed")
-    hurried.publish(topic, b"prompt")
+def test_delay_holds_a_message_back_for_real_seconds(fast: PubSub) -> None:
+    topic = fast.topic()
+    subscription = fast.subscription(topic)
+    published = time.monotonic()
+    with fast.faults({"kind": "delay", "seconds": 1}):
+        fast.publish(topic, b"delayed")
 
-    assert [entry.message.data for entry in hurried.pull(subscription)] == [b"prompt"]
-    assert [entry.message.data for entry in hurried.pull(subscription)] == [b"delayed"]
+    assert [entry.message.data for entry in fast.pull(subscription)] == [b"delayed"]
+    assert time.monotonic() - published >= 1
+
+
+def test_a_message_published_after_the_delay_is_turned_off_overtakes(local: PubSub) -> None:
+    topic = local.topic()
+    subscription = local.subscription(topic)
+    with local.faults({"kind": "delay", "seconds": 600}):
+        local.publish(topic, b"delayed")
+    local.publish(topic, b"prompt")
+
+    assert [entry.message.data for entry in local.pull(subscription)] == [b"prompt"]
+    assert local.stats(subscription).items() >= {"backlog": 2, "delivered": 1}.items()
 
 
 def test_delay_does_not_change_the_order_of_a_key(local: PubSub) -> None:
@@ -103,31 +116,31 @@ def test_refuse_publish_answers_unavailable_and_keeps_nothing(local: PubSub) -> 
         local.publish(other)
         report = httpx.get(f"{local.admin_url}/_broker/faults").json()
 
-    assert report["faults"][0]["struck"] == 1
+    assert report["faults"][0]["injected"] == 1
     assert local.stats(subscription)["backlog"] == 0
 
 
-def test_a_share_and_a_seed_decide_what_is_struck() -> None:
-    def struck(seed: int) -> list[bool]:
+def test_a_share_and_a_seed_decide_what_is_injected() -> None:
+    def injections(seed: int) -> list[bool]:
         faults = Faults()
         faults.replace([Fault(kind="duplicate", share=0.3, seed=seed)])
-        return [faults.strike("duplicate", topic="t", subscription="s") is not None for _ in range(1000)]
+        return [faults.draw("duplicate", topic="t", subscription="s") is not None for _ in range(1000)]
 
-    assert struck(7) == struck(7)
-    assert struck(7) != struck(8)
-    assert 250 < sum(struck(7)) < 350
+    assert injections(7) == injections(7)
+    assert injections(7) != injections(8)
+    assert 250 < sum(injections(7)) < 350
 
 
 def test_a_fault_concerns_what_it_names() -> None:
     faults = Faults()
     faults.replace([Fault(kind="delay", subscription="orders", topic="projects/p/topics/shop")])
 
-    def strikes(topic: str, subscription: str) -> bool:
-        return faults.strike("delay", topic=topic, subscription=subscription) is not None
+    def applies(topic: str, subscription: str) -> bool:
+        return faults.draw("delay", topic=topic, subscription=subscription) is not None
 
-    assert strikes("projects/p/topics/shop", "projects/p/subscriptions/orders")
-    assert not strikes("projects/p/topics/shop", "projects/p/subscriptions/more-orders")
-    assert not strikes("projects/q/topics/shop", "projects/p/subscriptions/orders")
+    assert applies("projects/p/topics/shop", "projects/p/subscriptions/orders")
+    assert not applies("projects/p/topics/shop", "projects/p/subscriptions/more-orders")
+    assert not applies("projects/q/topics/shop", "projects/p/subscriptions/orders")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the broker refuses beyond what its contract with Google's emulator covers."""
+"""Limits and missing features that Google's emulator does not enforce or does have."""
 
 from base64 import b64decode
 from datetime import timedelta
@@ -9,7 +9,7 @@ from google.api_core import exceptions
 from google.pubsub_v1 import PublisherClient, PubsubMessage, ReceivedMessage, SchemaServiceClient
 from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcTransport
 
-from tests.local_pubsub.broker_helpers import PubSub, PushEndpoint, broker_process
+from tests.local_pubsub.broker_helpers import PubSub, RecordingEndpoint, broker_process
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_message_beyond_a_limit_is_refused(local: PubSub, message: dict[str, A
         )
 
 
-def test_a_message_at_every_limit_is_taken(local: PubSub, endpoint: PushEndpoint) -> None:
+def test_a_message_at_every_limit_is_taken(local: PubSub, endpoint: RecordingEndpoint) -> None:
     topic = local.topic()
     local.push_subscription(topic, endpoint.url)
 
@@ -54,9 +54,15 @@ def test_a_pull_response_stays_below_what_a_client_takes(local: PubSub) -> None:
 
         received: list[ReceivedMessage] = []
         while len(received) < 5:
-            lot = local.pull_once(subscription, wait=5)
-            local.ack(subscription, *lot)
-            received += lot
+            batch = local.pull_once(subscription, wait=5)
+            local.ack(subscription, *batch)
+            received += batch
+
+
+@pytest.mark.parametrize("name", ["topic", "projects/p", "projects/p/subscriptions/topic"])
+def test_a_topic_name_without_its_project_is_refused(local: PubSub, name: str) -> None:
+    with pytest.raises(exceptions.InvalidArgument):
+        local.publisher.create_topic(name=name)
 
 
 def test_a_publish_request_has_at_most_1000_messages(local: PubSub) -> None:
@@ -88,6 +94,9 @@ def test_a_push_endpoint_is_a_url(local: PubSub, url: str) -> None:
     "fields",
     [
         {"bigquery_config": {"table": "p.d.t"}},
+        {"cloud_storage_config": {"bucket": "bucket"}},
+        {"bigtable_config": {"table": "projects/p/instances/i/tables/t"}},
+        {"message_transforms": [{"javascript_udf": {"function_name": "f", "code": "code"}}]},
         {"enable_exactly_once_delivery": True},
         {"push_config": {"push_endpoint": "http://127.0.0.1:1", "no_wrapper": {}}},
     ],
@@ -97,24 +106,37 @@ def test_a_subscription_with_a_feature_that_is_missing_is_refused(local: PubSub,
         local.subscription(local.topic(), **fields)
 
 
-def test_a_method_that_is_missing_says_so(local: PubSub) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"schema_settings": {"schema": "projects/p/schemas/s"}},
+        {"message_transforms": [{"javascript_udf": {"function_name": "f", "code": "code"}}]},
+        {"ingestion_data_source_settings": {"cloud_storage": {"bucket": "bucket"}}},
+    ],
+)
+def test_a_topic_with_a_feature_that_is_missing_is_refused(local: PubSub, fields: dict[str, Any]) -> None:
+    with pytest.raises(exceptions.MethodNotImplemented):
+        local.topic(**fields)
+
+
+def test_a_missing_method_is_named(local: PubSub) -> None:
     subscription = local.subscription(local.topic())
     channel = local.publisher.transport.grpc_channel
     schemas = SchemaServiceClient(transport=SchemaServiceGrpcTransport(channel=channel))
     snapshot = f"projects/{local.project}/snapshots/before"
 
-    def says_so() -> pytest.RaisesExc[exceptions.MethodNotImplemented]:
-        return pytest.raises(exceptions.MethodNotImplemented, match="The local broker does not offer")
+    def names_it() -> pytest.RaisesExc[exceptions.MethodNotImplemented]:
+        return pytest.raises(exceptions.MethodNotImplemented, match="The local broker does not implement")
 
-    with says_so():
+    with names_it():
         local.subscriber.create_snapshot(name=snapshot, subscription=subscription)
-    with says_so():
+    with names_it():
         local.subscriber.seek(request={"subscription": subscription, "snapshot": snapshot})
-    with says_so():
+    with names_it():
         local.publisher.detach_subscription(request={"subscription": subscription})
-    with says_so():
+    with names_it():
         local.subscriber.get_iam_policy(request={"resource": subscription})
-    with says_so():
+    with names_it():
         schemas.list_schemas(parent=f"projects/{local.project}")
 
 

@@ -1,82 +1,83 @@
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.pubsub.messages import Message, PublishTime
-from local.pubsub.queues import Delivery, OrderedQueue
-from tests.local_pubsub.broker_helpers import PubSub, Push, PushEndpoint
+from local.pubsub.messages import Message, PublishTime, UnackedMessage
+from local.pubsub.queues import OrderedQueue
+from tests.local_pubsub.broker_helpers import PubSub, Push, RecordingEndpoint
 
 PLENTY = 1_000_000
 
 
-def delivery(sequence: int, key: str) -> Delivery:
+def unacked(sequence: int, key: str) -> UnackedMessage:
     message = Message(
         message_id=str(sequence), data=b"x", attributes={}, ordering_key=key, published=PublishTime(sequence)
     )
-    return Delivery(message, sequence)
+    return UnackedMessage(message, sequence)
 
 
+@settings(deadline=None)  # a busy machine is not a failure
 @given(st.lists(st.sampled_from(["a", "b", ""]), max_size=12), st.integers(1, 3), st.data())
 def test_a_key_is_finished_in_order_whatever_fails(keys: list[str], per_key: int, data: st.DataObject) -> None:
-    """Random acks, nacks and drops of what is out: everything ends, and each key in its order."""
+    """Acks, nacks and removes outstanding messages at random: all are finished, those of a key in order."""
     queue = OrderedQueue()
     for sequence, key in enumerate(keys):
-        queue.add(delivery(sequence, key))
-    out: list[Delivery] = []
-    finished: list[Delivery] = []
+        queue.add(unacked(sequence, key))
+    outstanding: list[UnackedMessage] = []
+    finished: list[UnackedMessage] = []
     failures_left = 20
 
     while len(finished) < len(keys):
-        out += queue.take(data.draw(st.integers(1, 4)), PLENTY, per_key)
+        outstanding += queue.take(data.draw(st.integers(1, 4)), PLENTY, per_key)
         for key in ("a", "b"):
-            assert len([entry for entry in out if entry.message.ordering_key == key]) <= per_key
-        assert out, "nothing is out, and nothing can be taken"
-        chosen = out.pop(data.draw(st.integers(0, len(out) - 1)))
-        fate = data.draw(st.sampled_from(["ack", "fail", "drop"])) if failures_left else "ack"
-        if fate == "ack":
-            finished += queue.acked(chosen)
-        elif fate == "drop":
-            chosen.gone = True
-            finished += [chosen, *queue.dropped(chosen)]
+            assert len([entry for entry in outstanding if entry.message.ordering_key == key]) <= per_key
+        assert outstanding, "no message is outstanding, and none can be taken"
+        chosen = outstanding.pop(data.draw(st.integers(0, len(outstanding) - 1)))
+        outcome = data.draw(st.sampled_from(["ack", "nack", "remove"])) if failures_left else "ack"
+        if outcome == "ack":
+            finished += queue.ack(chosen)
+        elif outcome == "remove":
+            chosen.done = True
+            finished += [chosen, *queue.remove(chosen)]
         else:
             failures_left -= 1
-            again = queue.failed(chosen)
-            out = [entry for entry in out if entry not in again]
-            queue.rested(chosen)
+            again = queue.nack(chosen)
+            outstanding = [entry for entry in outstanding if entry not in again]
+            queue.make_ready(chosen)
 
     for key in ("a", "b"):
-        kept = [entry.sequence for entry in finished if entry.message.ordering_key == key and not entry.gone]
+        kept = [entry.sequence for entry in finished if entry.message.ordering_key == key and not entry.done]
         assert kept == sorted(kept)
     assert sorted(entry.sequence for entry in finished) == list(range(len(keys)))
     assert len(queue) == 0
 
 
-def test_a_held_message_is_not_handed_out_with_an_earlier_one() -> None:
+def test_a_delayed_message_is_not_delivered_with_an_earlier_one() -> None:
     queue = OrderedQueue()
-    first, held = delivery(0, "a"), delivery(1, "a")
+    first, delayed = unacked(0, "a"), unacked(1, "a")
     queue.add(first)
-    queue.hold(held)
+    queue.add_delayed(delayed)
 
     assert queue.take(10, PLENTY, 10) == []
-    queue.rested(held)
-    assert queue.take(10, PLENTY, 10) == [first, held]
+    queue.make_ready(delayed)
+    assert queue.take(10, PLENTY, 10) == [first, delayed]
 
 
 def test_one_push_of_a_key_is_in_flight_and_keys_do_not_wait_for_each_other(
-    local: PubSub, endpoint: PushEndpoint
+    local: PubSub, endpoint: RecordingEndpoint
 ) -> None:
     topic = local.topic()
     subscription = local.push_subscription(topic, endpoint.url, enable_message_ordering=True)
-    under_way: dict[str, int] = defaultdict(int)
-    together: list[int] = []
+    in_flight: dict[str, int] = defaultdict(int)
+    in_flight_at_once: list[int] = []
 
     def count(push: Push) -> int:
         key = push.body["message"]["orderingKey"]
-        under_way[key] += 1
-        together.append(under_way[key])
-        under_way[key] -= 1
+        in_flight[key] += 1
+        in_flight_at_once.append(in_flight[key])
+        in_flight[key] -= 1
         return 204
 
     endpoint.answer = count
@@ -91,12 +92,12 @@ def test_one_push_of_a_key_is_in_flight_and_keys_do_not_wait_for_each_other(
         push = endpoint.next()
         pushed[push.body["message"]["orderingKey"]].append(push.message_id)
     assert pushed == published
-    assert max(together) == 1
+    assert max(in_flight_at_once) == 1
 
 
-def test_a_failing_push_blocks_its_key_only(hurried: PubSub, endpoint: PushEndpoint) -> None:
-    topic = hurried.topic()
-    subscription = hurried.push_subscription(topic, endpoint.url, enable_message_ordering=True)
+def test_a_failing_push_blocks_its_key_only(fast: PubSub, endpoint: RecordingEndpoint) -> None:
+    topic = fast.topic()
+    subscription = fast.push_subscription(topic, endpoint.url, enable_message_ordering=True)
     failures = iter([503, 503, 503])
     sick = ""
 
@@ -104,22 +105,22 @@ def test_a_failing_push_blocks_its_key_only(hurried: PubSub, endpoint: PushEndpo
         return next(failures, 204) if push.message_id == sick else 204
 
     endpoint.answer = fail_first
-    hurried.subscriber.modify_push_config(subscription=subscription, push_config={})
-    sick = hurried.publish(topic, ordering_key="a")
-    later = hurried.publish(topic, ordering_key="a")
-    other = hurried.publish(topic, ordering_key="b")
-    hurried.subscriber.modify_push_config(subscription=subscription, push_config={"push_endpoint": endpoint.url})
-    hurried.wait_for_stats(subscription, backlog=0)
+    fast.subscriber.modify_push_config(subscription=subscription, push_config={})
+    sick = fast.publish(topic, ordering_key="a")
+    later = fast.publish(topic, ordering_key="a")
+    other = fast.publish(topic, ordering_key="b")
+    fast.subscriber.modify_push_config(subscription=subscription, push_config={"push_endpoint": endpoint.url})
+    fast.wait_for_stats(subscription, backlog=0)
 
     pushed = [endpoint.next().message_id for _ in range(6)]
     assert [message_id for message_id in pushed if message_id != other] == [sick, sick, sick, sick, later]
     assert other in pushed
 
 
-def test_a_dead_letter_keeps_its_key_and_frees_it(hurried: PubSub, endpoint: PushEndpoint) -> None:
-    topic, spent = hurried.topic(), hurried.topic()
-    dead_letters = hurried.subscription(spent, enable_message_ordering=True)
-    subscription = hurried.push_subscription(
+def test_a_dead_letter_keeps_its_key_and_frees_it(fast: PubSub, endpoint: RecordingEndpoint) -> None:
+    topic, spent = fast.topic(), fast.topic()
+    dead_letters = fast.subscription(spent, enable_message_ordering=True)
+    subscription = fast.push_subscription(
         topic,
         endpoint.url,
         enable_message_ordering=True,
@@ -127,11 +128,11 @@ def test_a_dead_letter_keeps_its_key_and_frees_it(hurried: PubSub, endpoint: Pus
     )
     endpoint.answer = lambda push: 500 if push.body["message"].get("data") == "c2ljaw==" else 204
 
-    hurried.publish(topic, b"sick", ordering_key="person")
-    hurried.publish(topic, b"healthy", ordering_key="person")
-    hurried.wait_for_stats(subscription, backlog=0, forwarded=1, acked=1)
+    fast.publish(topic, b"sick", ordering_key="person")
+    fast.publish(topic, b"healthy", ordering_key="person")
+    fast.wait_for_stats(subscription, backlog=0, forwarded=1, acked=1)
 
-    forwarded = hurried.pull(dead_letters)[0].message
+    forwarded = fast.pull(dead_letters)[0].message
     assert (forwarded.data, forwarded.ordering_key) == (b"sick", "person")
 
 
@@ -145,13 +146,13 @@ def test_a_pulled_key_starts_again_from_what_failed(local: PubSub) -> None:
     local.ack(subscription, first, third)
     local.nack(subscription, second)
     again = local.pull_once(subscription, wait=5)
-    local.ack(subscription, fourth)  # its lease ended with the failure before it
+    local.ack(subscription, fourth)  # the nack of an earlier message ended its lease
 
     assert [entry.message.data for entry in again] == [b"1", b"2", b"3"]
     assert local.stats(subscription).items() >= {"backlog": 3, "in_flight": 3}.items()
 
 
-def test_more_of_a_key_is_pulled_only_after_what_is_out(local: PubSub) -> None:
+def test_more_of_a_key_is_pulled_only_after_its_outstanding_messages(local: PubSub) -> None:
     topic = local.topic()
     subscription = local.subscription(topic, enable_message_ordering=True)
     for number in range(3):

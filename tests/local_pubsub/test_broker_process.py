@@ -1,8 +1,10 @@
 """Starting and stopping: as a process, and inside a program."""
 
+import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 import grpc.aio
 import httpx
@@ -11,16 +13,16 @@ from google.pubsub_v1 import PublisherAsyncClient, PubsubMessage
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
 
 from local.pubsub import Broker
-from tests.local_pubsub.broker_helpers import PATIENCE_SECONDS, ROOT, PushEndpoint, broker_process
+from tests.local_pubsub.broker_helpers import ROOT, TIMEOUT_SECONDS, RecordingEndpoint, broker_process
 
 
-def test_it_says_where_it_listens_and_stops_on_sigterm_with_work_under_way(endpoint: PushEndpoint) -> None:
+def test_it_says_where_it_listens_and_stops_on_sigterm_with_requests_in_flight(endpoint: RecordingEndpoint) -> None:
     waiting = threading.Event()
     stop = threading.Event()
 
     def answer_late(_: object) -> int:
         waiting.set()
-        stop.wait(PATIENCE_SECONDS)
+        stop.wait(TIMEOUT_SECONDS)
         return 204
 
     endpoint.answer = answer_late
@@ -30,13 +32,25 @@ def test_it_says_where_it_listens_and_stops_on_sigterm_with_work_under_way(endpo
         topic = pubsub.topic()
         pubsub.push_subscription(topic, endpoint.url)
         pulled = pubsub.subscription(topic)
-        with pubsub.subscriber_of_its_own() as subscriber:
+        with pubsub.new_subscriber() as subscriber:
             stream = subscriber.subscribe(pulled, callback=lambda message: message.ack())
             pubsub.publish(topic)
-            waiting.wait(PATIENCE_SECONDS)
+            waiting.wait(TIMEOUT_SECONDS)
+            silent = socket.create_connection(("127.0.0.1", int(pubsub.host.rpartition(":")[2])))
+            rest_pull = threading.Thread(target=_pull_until_it_stops, args=(pubsub.rest_url, pulled))
+            rest_pull.start()
             stream.cancel()
-            stream.result(PATIENCE_SECONDS)
+            stream.result(TIMEOUT_SECONDS)
+    assert silent.recv(1) == b""
+    silent.close()
+    rest_pull.join(TIMEOUT_SECONDS)
     stop.set()
+
+
+def _pull_until_it_stops(rest_url: str, subscription: str) -> None:
+    with suppress(httpx.TransportError):
+        while httpx.post(f"{rest_url}/{subscription}:pull", json={"maxMessages": 1}, timeout=15).is_success:
+            pass
 
 
 def test_a_taken_port_is_an_error_in_one_line() -> None:
@@ -47,7 +61,7 @@ def test_a_taken_port_is_an_error_in_one_line() -> None:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
 

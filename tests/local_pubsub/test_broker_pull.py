@@ -9,7 +9,7 @@ import pytest
 from google.api_core import exceptions
 from google.pubsub_v1 import types
 
-from tests.local_pubsub.broker_helpers import PATIENCE_SECONDS, PubSub
+from tests.local_pubsub.broker_helpers import TIMEOUT_SECONDS, PubSub
 
 
 class Stream:
@@ -30,7 +30,7 @@ class Stream:
         return received
 
     def end(self) -> list[types.StreamingPullResponse]:
-        """End the client's side, and read what still comes."""
+        """End the client's side, and return the responses that still arrive."""
         self._requests.put(None)
         return list(self._responses)
 
@@ -123,7 +123,7 @@ def test_a_waiting_pull_ends_with_its_subscription(local: PubSub) -> None:
     deleting.start()
 
     with pytest.raises(exceptions.NotFound):
-        local.subscriber.pull(subscription=subscription, max_messages=1, timeout=PATIENCE_SECONDS)
+        local.subscriber.pull(subscription=subscription, max_messages=1, timeout=TIMEOUT_SECONDS)
     deleting.join()
 
 
@@ -151,11 +151,11 @@ def test_a_pulled_message_tells_its_attempt(local: PubSub) -> None:
     assert local.pull(plain)[0].delivery_attempt == 0
 
 
-def test_the_time_scale_leaves_ack_deadlines_alone(hurried: PubSub) -> None:
-    topic = hurried.topic()
-    subscription = hurried.subscription(topic, ack_deadline_seconds=10)
-    hurried.publish(topic)
-    hurried.pull(subscription)
+def test_the_time_scale_leaves_ack_deadlines_alone(fast: PubSub) -> None:
+    topic = fast.topic()
+    subscription = fast.subscription(topic, ack_deadline_seconds=10)
+    fast.publish(topic)
+    fast.pull(subscription)
 
-    # Divided by the scale the deadline would have been 0.2 s.
-    assert hurried.pull_once(subscription, wait=1) == []
+    # If the time scale divided the deadline, it would have been 0.2 s.
+    assert fast.pull_once(subscription, wait=1) == []

@@ -1,4 +1,4 @@
-"""Push as Google documents it and its emulator does not do it."""
+"""Push behaviour that Google documents and its emulator lacks."""
 
 import threading
 from datetime import timedelta
@@ -7,10 +7,10 @@ from itertools import pairwise
 import pytest
 from google.api_core import exceptions
 
-from tests.local_pubsub.broker_helpers import PATIENCE_SECONDS, PubSub, Push, PushEndpoint
+from tests.local_pubsub.broker_helpers import TIMEOUT_SECONDS, PubSub, Push, RecordingEndpoint
 
 
-def test_the_body_has_key_and_attempt_and_nothing_empty(local: PubSub, endpoint: PushEndpoint) -> None:
+def test_the_body_has_key_and_attempt_and_nothing_empty(local: PubSub, endpoint: RecordingEndpoint) -> None:
     topic, spent = local.topic(), local.topic()
     local.push_subscription(topic, endpoint.url, dead_letter_policy={"dead_letter_topic": spent})
 
@@ -26,7 +26,7 @@ def test_the_body_has_key_and_attempt_and_nothing_empty(local: PubSub, endpoint:
     assert "orderingKey" not in without_data.body["message"]
 
 
-def test_without_a_dead_letter_policy_there_is_no_attempt(local: PubSub, endpoint: PushEndpoint) -> None:
+def test_without_a_dead_letter_policy_there_is_no_attempt(local: PubSub, endpoint: RecordingEndpoint) -> None:
     topic = local.topic()
     local.push_subscription(topic, endpoint.url)
 
@@ -35,7 +35,7 @@ def test_without_a_dead_letter_policy_there_is_no_attempt(local: PubSub, endpoin
     assert "deliveryAttempt" not in endpoint.next().body
 
 
-def test_202_acks(local: PubSub, endpoint: PushEndpoint) -> None:
+def test_202_acks(local: PubSub, endpoint: RecordingEndpoint) -> None:
     endpoint.answers(202)
     topic = local.topic()
     subscription = local.push_subscription(topic, endpoint.url)
@@ -46,22 +46,22 @@ def test_202_acks(local: PubSub, endpoint: PushEndpoint) -> None:
 
 
 @pytest.mark.parametrize("status", [203, 301, 400, 404, 429, 500])
-def test_any_other_status_nacks(hurried: PubSub, endpoint: PushEndpoint, status: int) -> None:
+def test_any_other_status_nacks(fast: PubSub, endpoint: RecordingEndpoint, status: int) -> None:
     endpoint.answers(status)
-    topic = hurried.topic()
-    subscription = hurried.push_subscription(topic, endpoint.url)
+    topic = fast.topic()
+    subscription = fast.push_subscription(topic, endpoint.url)
 
-    message_id = hurried.publish(topic)
+    message_id = fast.publish(topic)
 
     assert [endpoint.next().message_id for _ in range(2)] == [message_id, message_id]
-    assert hurried.stats(subscription)["acked"] == 0
+    assert fast.stats(subscription)["acked"] == 0
 
 
-def test_hundreds_of_pushes_are_in_flight_at_once(local: PubSub, endpoint: PushEndpoint) -> None:
+def test_hundreds_of_pushes_are_in_flight_at_once(local: PubSub, endpoint: RecordingEndpoint) -> None:
     everyone = threading.Barrier(300)
 
     def wait_for_the_others(_: Push) -> int:
-        everyone.wait(PATIENCE_SECONDS)
+        everyone.wait(TIMEOUT_SECONDS)
         return 204
 
     endpoint.answer = wait_for_the_others
@@ -74,15 +74,15 @@ def test_hundreds_of_pushes_are_in_flight_at_once(local: PubSub, endpoint: PushE
     local.wait_for_stats(subscription, acked=300)
 
 
-def test_each_failure_is_retried_after_a_longer_backoff(hurried: PubSub, endpoint: PushEndpoint) -> None:
+def test_each_failure_is_retried_after_a_longer_backoff(fast: PubSub, endpoint: RecordingEndpoint) -> None:
     endpoint.answers(503)
-    topic = hurried.topic()
-    subscription = hurried.push_subscription(
+    topic = fast.topic()
+    subscription = fast.push_subscription(
         topic,
         endpoint.url,
         retry_policy={"minimum_backoff": timedelta(seconds=10), "maximum_backoff": timedelta(seconds=25)},
     )
-    hurried.publish(topic)
+    fast.publish(topic)
 
     times = [endpoint.next().at for _ in range(4)]
 
@@ -90,42 +90,42 @@ def test_each_failure_is_retried_after_a_longer_backoff(hurried: PubSub, endpoin
     assert [wait >= least for wait, least in zip(waits, [0.2, 0.4, 0.5], strict=True)] == [True, True, True]
     # The unscaled backoffs would be 10, 20 and 25 s.
     assert sum(waits) < 10
-    assert hurried.stats(subscription)["backlog"] == 1
+    assert fast.stats(subscription)["backlog"] == 1
 
 
 def test_an_attempt_is_counted_for_each_failure_until_the_message_is_forwarded(
-    hurried: PubSub, endpoint: PushEndpoint
+    fast: PubSub, endpoint: RecordingEndpoint
 ) -> None:
     endpoint.answers(500)
-    topic, spent = hurried.topic(), hurried.topic()
-    dead_letters = hurried.subscription(spent)
-    subscription = hurried.push_subscription(
+    topic, spent = fast.topic(), fast.topic()
+    dead_letters = fast.subscription(spent)
+    subscription = fast.push_subscription(
         topic, endpoint.url, dead_letter_policy={"dead_letter_topic": spent, "max_delivery_attempts": 6}
     )
-    hurried.publish(topic, b"sick")
+    fast.publish(topic, b"sick")
 
     attempts = [endpoint.next().body["deliveryAttempt"] for _ in range(6)]
-    message = hurried.pull(dead_letters)[0].message
+    message = fast.pull(dead_letters)[0].message
 
     assert attempts == [1, 2, 3, 4, 5, 6]
     assert message.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == "6"
-    assert hurried.stats(subscription).items() >= {"nacked": 6, "forwarded": 1, "backlog": 0}.items()
+    assert fast.stats(subscription).items() >= {"nacked": 6, "forwarded": 1, "backlog": 0}.items()
 
 
-def test_a_spent_message_without_a_dead_letter_topic_is_retried_on(hurried: PubSub, endpoint: PushEndpoint) -> None:
+def test_a_message_whose_dead_letter_topic_is_gone_is_retried_on(fast: PubSub, endpoint: RecordingEndpoint) -> None:
     endpoint.answers(500)
-    topic, spent = hurried.topic(), hurried.topic()
-    hurried.push_subscription(
+    topic, spent = fast.topic(), fast.topic()
+    fast.push_subscription(
         topic, endpoint.url, dead_letter_policy={"dead_letter_topic": spent, "max_delivery_attempts": 5}
     )
-    hurried.publisher.delete_topic(topic=spent)
+    fast.publisher.delete_topic(topic=spent)
 
-    hurried.publish(topic)
+    fast.publish(topic)
 
     assert [endpoint.next().body["deliveryAttempt"] for _ in range(7)] == list(range(1, 8))
 
 
-def test_a_failing_endpoint_is_asked_less_and_less_often(local: PubSub, endpoint: PushEndpoint) -> None:
+def test_a_failing_endpoint_is_asked_less_and_less_often(local: PubSub, endpoint: RecordingEndpoint) -> None:
     endpoint.answers(503)
     topic = local.topic()
     subscription = local.subscription(topic)
@@ -135,28 +135,28 @@ def test_a_failing_endpoint_is_asked_less_and_less_often(local: PubSub, endpoint
 
     times = [endpoint.next().at for _ in range(120)]
 
-    # All at once, then in rounds, each after twice the pause.
+    # All at once, then in rounds, each after twice the delay.
     waits = [later - earlier for earlier, later in pairwise(times)]
-    assert all(any(wait >= pause for wait in waits) for pause in (0.1, 0.2, 0.4))
-    local.wait_until(subscription, lambda stats: stats["push_pause_seconds"] >= 0.8)
+    assert all(any(wait >= delay for wait in waits) for delay in (0.1, 0.2, 0.4))
+    local.wait_until(subscription, lambda stats: stats["push_backoff_seconds"] >= 0.8)
 
     endpoint.answers(204)
-    local.wait_for_stats(subscription, backlog=0, push_pause_seconds=0.0)
+    local.wait_for_stats(subscription, backlog=0, push_backoff_seconds=0.0)
 
 
-def test_a_dead_endpoint_gets_its_messages_when_it_is_back(hurried: PubSub, endpoint: PushEndpoint) -> None:
-    topic = hurried.topic()
-    subscription = hurried.push_subscription(topic, "http://127.0.0.1:1/nobody-listens")
-    ids = {hurried.publish(topic) for _ in range(10)}
-    hurried.wait_until(subscription, lambda stats: stats["unanswered"] > 0)
+def test_a_dead_endpoint_gets_its_messages_when_it_is_back(fast: PubSub, endpoint: RecordingEndpoint) -> None:
+    topic = fast.topic()
+    subscription = fast.push_subscription(topic, "http://127.0.0.1:1/nobody-listens")
+    ids = {fast.publish(topic) for _ in range(10)}
+    fast.wait_until(subscription, lambda stats: stats["unanswered"] > 0)
 
-    hurried.subscriber.modify_push_config(subscription=subscription, push_config={"push_endpoint": endpoint.url})
+    fast.subscriber.modify_push_config(subscription=subscription, push_config={"push_endpoint": endpoint.url})
 
     assert {endpoint.next().message_id for _ in range(10)} == ids
-    hurried.wait_for_stats(subscription, acked=10, backlog=0, in_flight=0)
+    fast.wait_for_stats(subscription, acked=10, backlog=0, in_flight=0)
 
 
-def test_an_update_moves_pushes_to_the_new_endpoint(local: PubSub, endpoint: PushEndpoint) -> None:
+def test_an_update_moves_pushes_to_the_new_endpoint(local: PubSub, endpoint: RecordingEndpoint) -> None:
     topic = local.topic()
     subscription = local.push_subscription(topic, "http://127.0.0.1:1/nobody-listens")
 
@@ -171,7 +171,7 @@ def test_an_update_moves_pushes_to_the_new_endpoint(local: PubSub, endpoint: Pus
     assert endpoint.next().message_id == message_id
 
 
-def test_a_deleted_subscription_pushes_nothing_more(local: PubSub, endpoint: PushEndpoint) -> None:
+def test_a_deleted_subscription_pushes_nothing_more(local: PubSub, endpoint: RecordingEndpoint) -> None:
     endpoint.answers(500)
     topic = local.topic()
     subscription = local.push_subscription(topic, endpoint.url)
@@ -188,7 +188,7 @@ def test_a_deleted_subscription_pushes_nothing_more(local: PubSub, endpoint: Pus
     assert later == [other, other, other]
 
 
-def test_a_push_subscription_cannot_be_pulled_from(local: PubSub, endpoint: PushEndpoint) -> None:
+def test_a_push_subscription_cannot_be_pulled_from(local: PubSub, endpoint: RecordingEndpoint) -> None:
     subscription = local.push_subscription(local.topic(), endpoint.url)
 
     with pytest.raises(exceptions.FailedPrecondition):

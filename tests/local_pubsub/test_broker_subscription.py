@@ -9,9 +9,9 @@ from typing import Any
 from local.pubsub.clock import Clock
 from local.pubsub.errors import not_found
 from local.pubsub.faults import Faults
-from local.pubsub.messages import Memory, Message, PublishTime
-from local.pubsub.push import Pushes
-from local.pubsub.queues import Delivery
+from local.pubsub.memory import MemoryLimit
+from local.pubsub.messages import Message, PublishTime, UnackedMessage
+from local.pubsub.push import PushConsumers
 from local.pubsub.subscription import Subscription
 from local.pubsub.wire import Subscription as SubscriptionPb
 
@@ -19,7 +19,7 @@ PLENTY = 1_000_000
 
 
 class ShiftedClock(Clock):
-    """The time as it will be, ``shift`` from now."""
+    """A clock that is ``shift`` ahead of the time."""
 
     shift = timedelta()
 
@@ -28,11 +28,11 @@ class ShiftedClock(Clock):
 
 
 class Fixture:
-    """A subscription that keeps unacknowledged messages for ten minutes, and what it is made of."""
+    """A subscription with a retention of ten minutes, its clock and its memory limit."""
 
     def __init__(self, **fields: Any) -> None:
         self.clock = ShiftedClock()
-        self.memory = Memory(PLENTY)
+        self.memory = MemoryLimit(PLENTY)
         fields.setdefault("ack_deadline_seconds", 10)
         config = SubscriptionPb(name="projects/p/subscriptions/orders", topic="projects/p/topics/orders", **fields)
         config.message_retention_duration.seconds = 600
@@ -53,15 +53,15 @@ class Fixture:
             )
             self.subscription.offer([message])
 
-    def take(self, limit: int = 100) -> list[Delivery]:
+    def take(self, limit: int = 100) -> list[UnackedMessage]:
         return self.subscription.take(limit, max_bytes=PLENTY, lease_seconds=60)
 
     def ids(self) -> list[str]:
-        return [delivery.message.id for delivery in self.take()]
+        return [unacked.message.id for unacked in self.take()]
 
-    def ack(self, delivery: Delivery) -> None:
-        assert delivery.ack_id is not None
-        self.subscription.ack(delivery.ack_id)
+    def ack(self, unacked: UnackedMessage) -> None:
+        assert unacked.ack_id is not None
+        self.subscription.ack(unacked.ack_id)
 
     def stats(self) -> dict[str, Any]:
         return self.subscription.stats()
@@ -69,14 +69,14 @@ class Fixture:
 
 @contextmanager
 def subscribed(**fields: Any) -> Iterator[Fixture]:
-    """Checks at the end that a deleted subscription has given back all memory."""
+    """Yields a subscription, and checks at the end that its deletion releases all memory."""
     fixture = Fixture(**fields)
     yield fixture
     fixture.subscription.close(not_found("orders"))
-    assert fixture.memory.used == 0
+    assert fixture.memory.used_bytes == 0
 
 
-async def test_a_message_is_given_up_after_its_retention() -> None:
+async def test_a_message_expires_after_its_retention() -> None:
     with subscribed() as fixture:
         fixture.publish()
         fixture.clock.shift = timedelta(minutes=9)
@@ -84,25 +84,25 @@ async def test_a_message_is_given_up_after_its_retention() -> None:
         fixture.clock.shift = timedelta(minutes=11)
 
         assert fixture.ids() == ["2"]
-        assert fixture.stats().items() >= {"outlived": 1, "backlog": 1}.items()
+        assert fixture.stats().items() >= {"expired": 1, "backlog": 1}.items()
 
 
-async def test_a_key_goes_on_after_a_message_that_was_given_up() -> None:
+async def test_a_key_goes_on_after_an_expired_message() -> None:
     with subscribed(enable_message_ordering=True) as fixture:
         fixture.publish(ordering_key="person")
         fixture.clock.shift = timedelta(minutes=9)
         fixture.publish(ordering_key="person")
         fixture.clock.shift = timedelta(minutes=11)
 
-        fixture.subscription._holdings._timer_due()
+        fixture.subscription._store._timer_fired()
 
         (second,) = fixture.take()
         fixture.ack(second)
         assert second.message.id == "2"
-        assert fixture.stats().items() >= {"outlived": 1, "acked": 1, "backlog": 0}.items()
+        assert fixture.stats().items() >= {"expired": 1, "acked": 1, "backlog": 0}.items()
 
 
-async def test_what_nobody_takes_is_given_up_too() -> None:
+async def test_messages_expire_that_nobody_takes() -> None:
     with subscribed(enable_message_ordering=True) as fixture:
         fixture.publish(ordering_key="person")
         fixture.publish(ordering_key="person")
@@ -111,71 +111,71 @@ async def test_what_nobody_takes_is_given_up_too() -> None:
         fixture.publish()
         fixture.clock.shift = timedelta(minutes=11)
 
-        fixture.subscription._holdings._timer_due()
+        fixture.subscription._store._timer_fired()
 
-        assert fixture.stats().items() >= {"outlived": 2, "backlog": 0, "in_flight": 0}.items()
-        assert first.gone
-        assert fixture.memory.used == 0
+        assert fixture.stats().items() >= {"expired": 2, "backlog": 0, "in_flight": 0}.items()
+        assert first.done
+        assert fixture.memory.used_bytes == 0
 
 
-async def test_memory_is_given_back_when_a_message_is_acked() -> None:
+async def test_memory_is_released_when_a_message_is_acked() -> None:
     with subscribed() as fixture:
         fixture.publish(10)
-        held = fixture.memory.used
-        for delivery in fixture.take(5):
-            fixture.ack(delivery)
+        held = fixture.memory.used_bytes
+        for unacked in fixture.take(5):
+            fixture.ack(unacked)
 
-        assert fixture.memory.used == held // 2
+        assert fixture.memory.used_bytes == held // 2
 
 
-async def test_retained_acked_messages_are_given_up_after_their_retention() -> None:
+async def test_retained_acked_messages_expire() -> None:
     with subscribed(retain_acked_messages=True) as fixture:
         fixture.publish()
         fixture.ack(*fixture.take())
-        assert fixture.memory.used > 0
+        assert fixture.memory.used_bytes > 0
         fixture.clock.shift = timedelta(minutes=11)
 
-        fixture.subscription._holdings._timer_due()
+        fixture.subscription._store._timer_fired()
 
-        assert fixture.memory.used == 0
+        assert fixture.memory.used_bytes == 0
 
 
 async def test_a_seek_back_replays_each_message_once_every_time() -> None:
     with subscribed(retain_acked_messages=True) as fixture:
         fixture.publish(3)
-        held = fixture.memory.used
+        held = fixture.memory.used_bytes
         for _ in range(2):
             fixture.ack(fixture.take(2)[0])
             fixture.subscription.seek(0)
-            deliveries = fixture.take()
-            assert [delivery.message.id for delivery in deliveries] == ["1", "2", "3"]
-            for delivery in deliveries:
-                fixture.ack(delivery)
+            replayed = fixture.take()
+            assert [unacked.message.id for unacked in replayed] == ["1", "2", "3"]
+            for unacked in replayed:
+                fixture.ack(unacked)
             fixture.subscription.seek(0)
 
-        assert fixture.memory.used == held
+        assert fixture.memory.used_bytes == held
 
 
 async def test_a_message_that_two_subscriptions_hold_counts_its_bytes_once() -> None:
-    memory = Memory(PLENTY)
+    memory = MemoryLimit(PLENTY)
     message = Message(
         message_id="1", data=b"x" * 10_000, attributes={}, ordering_key="", published=PublishTime(1_000_000)
     )
 
     memory.hold(message)
-    once = memory.used
+    once = memory.used_bytes
     memory.hold(message)
-    assert once < memory.used < once * 1.1
+    assert once < memory.used_bytes < once * 1.1
     memory.release(message)
     memory.release(message)
-    assert memory.used == 0
+    assert memory.used_bytes == 0
 
 
 async def test_a_late_ack_changes_nothing() -> None:
     with subscribed() as fixture:
         fixture.publish()
-        (delivery,) = fixture.take()
-        late = delivery.ack_id
+        (unacked,) = fixture.take()
+        late = unacked.ack_id
         assert late is not None
         fixture.subscription.nack(late)
         fixture.take()
@@ -190,9 +190,9 @@ async def test_thousands_of_messages_in_backoff_share_one_timer() -> None:
     with subscribed(retry_policy=retry_policy) as fixture:
         before = len(asyncio.get_running_loop()._scheduled)  # type: ignore[attr-defined]
         fixture.publish(5000)
-        for delivery in fixture.take(5000):
-            assert delivery.ack_id is not None
-            fixture.subscription.nack(delivery.ack_id)
+        for unacked in fixture.take(5000):
+            assert unacked.ack_id is not None
+            fixture.subscription.nack(unacked.ack_id)
 
         assert len(asyncio.get_running_loop()._scheduled) - before < 10  # type: ignore[attr-defined]
         assert fixture.stats().items() >= {"backlog": 5000, "in_flight": 0, "nacked": 5000}.items()
@@ -202,8 +202,8 @@ async def test_the_deadlines_of_acked_messages_are_forgotten() -> None:
     with subscribed() as fixture:
         for _ in range(50):
             fixture.publish(100)
-            for delivery in fixture.take():
-                fixture.ack(delivery)
+            for unacked in fixture.take():
+                fixture.ack(unacked)
 
         assert len(fixture.subscription.leases._deadlines) < 2000
 
@@ -222,7 +222,7 @@ async def test_a_push_is_cut_off_at_the_ack_deadline_and_sent_again() -> None:
 
     server = await asyncio.start_server(never_answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    pushes = Pushes(Clock())
+    pushes = PushConsumers(Clock())
     with subscribed(ack_deadline_seconds=1, push_config={"push_endpoint": url}) as fixture:
         pushes.refresh(fixture.subscription)
         fixture.publish()
