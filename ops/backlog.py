@@ -1,4 +1,4 @@
-"""How much waits on each subscription and for how long: from the local broker, or from Cloud Monitoring."""
+"""How many messages wait on each subscription, and for how long: from the local broker, or from Cloud Monitoring."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,47 +7,45 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
+from ops import deadlines
+from ops.errors import OperatorError, UnreachableError
+
 if TYPE_CHECKING:
     from google.auth.transport.requests import AuthorizedSession
 
-_CALL_SECONDS = 15.0
 _MONITORING = "https://monitoring.googleapis.com"
-# Pub/Sub's metrics are sampled every minute and shown up to two minutes later.
+# Pub/Sub's metrics are sampled every minute and visible up to two minutes later.
 _LOOK_BACK = timedelta(minutes=10)
 _BACKLOG = "pubsub.googleapis.com/subscription/num_undelivered_messages"
 _AGE = "pubsub.googleapis.com/subscription/oldest_unacked_message_age"
 
 
-class SourceError(Exception):
-    """The numbers could not be had. The text says why and what to do."""
-
-
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """Messages that are not acknowledged.
+class Backlog:
+    """Unacknowledged messages of one subscription.
 
     Args:
-        messages: how many; None where it is not known.
-        oldest_seconds: how long ago the oldest was published to this subscription's topic; None where it is not known.
+        messages: Their number; None if unknown.
+        oldest_seconds: Seconds since the oldest was published to the subscription's topic; None if unknown.
     """
 
     messages: int | None
     oldest_seconds: float | None
 
 
-class Source(Protocol):
+class BacklogSource(Protocol):
     """Where the numbers come from."""
 
-    def waiting(self, subscriptions: Iterable[str]) -> Mapping[str, Waiting]:
-        """Numbers by subscription (``projects/P/subscriptions/S``); one of which nothing is known is left out.
+    def backlogs(self, subscriptions: Iterable[str]) -> Mapping[str, Backlog]:
+        """Read the backlog of each subscription (``projects/P/subscriptions/S``). Unknown ones are left out.
 
         Raises:
-            SourceError: there are no numbers.
+            OperatorError: if there are no numbers.
         """
 
 
-class BrokerSource:
-    """The local broker's admin surface: what is so now.
+class LocalBroker:
+    """The local broker's admin interface, which knows the present.
 
     Args:
         url: ``PUBSUB_ADMIN_URL`` of ``stack.env``.
@@ -56,30 +54,44 @@ class BrokerSource:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def waiting(self, subscriptions: Iterable[str]) -> Mapping[str, Waiting]:
-        try:
-            response = httpx.get(f"{self._url}/_broker/stats", timeout=_CALL_SECONDS, trust_env=False)
-            response.raise_for_status()
-            known: Mapping[str, Any] = response.json()["subscriptions"]
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            message = f"the broker at {self._url} gave no numbers ({type(error).__name__}): is the stack running?"
-            raise SourceError(message) from None
+    def backlogs(self, subscriptions: Iterable[str]) -> Mapping[str, Backlog]:
+        known = self._stats()
         return {
-            name: Waiting(known[name]["backlog"], known[name]["oldest_unacked_seconds"])
+            name: Backlog(known[name]["backlog"], known[name]["oldest_unacked_seconds"])
             for name in subscriptions
             if name in known
         }
 
+    def has_undelivered(self, subscription: str) -> bool:
+        """Tell whether a pull would find something: a message that nobody holds. True if that is not known."""
+        try:
+            counted = self._stats().get(subscription)
+        except OperatorError:
+            return True
+        return counted is None or bool(counted["backlog"] > counted["in_flight"])
 
-class MonitoringSource:
-    """Cloud Monitoring's time series, by its REST API: what was so a few minutes ago.
+    def _stats(self) -> Mapping[str, Any]:
+        try:
+            response = httpx.get(f"{self._url}/_broker/stats", timeout=deadlines.QUERY_SECONDS, trust_env=False)
+            response.raise_for_status()
+            known: Mapping[str, Any] = response.json()["subscriptions"]
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise UnreachableError(
+                f"The local Pub/Sub broker at {self._url} reports no backlog ({type(error).__name__}): "
+                "start the local stack with `make run`."
+            ) from None
+        return known
+
+
+class CloudMonitoring:
+    """Cloud Monitoring's time series by its REST API: numbers a few minutes old.
 
     https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.timeSeries/list
 
     Args:
         project: Google Cloud project.
-        session: sends the requests, with credentials.
-        url: where the API is; given by tests.
+        session: HTTP session with credentials.
+        url: Base URL of the API; for tests.
     """
 
     def __init__(self, project: str, session: "AuthorizedSession", *, url: str | None = None) -> None:
@@ -87,17 +99,17 @@ class MonitoringSource:
         self._session = session
         self._url = url or _MONITORING
 
-    def waiting(self, subscriptions: Iterable[str]) -> Mapping[str, Waiting]:
+    def backlogs(self, subscriptions: Iterable[str]) -> Mapping[str, Backlog]:
         names = {name.rpartition("/")[2]: name for name in subscriptions}
         backlog, age = self._newest(_BACKLOG, names), self._newest(_AGE, names)
         return {
-            name: Waiting(None if short not in backlog else int(backlog[short]), age.get(short))
+            name: Backlog(None if short not in backlog else int(backlog[short]), age.get(short))
             for short, name in names.items()
             if short in backlog or short in age
         }
 
     def _newest(self, metric: str, names: Iterable[str]) -> dict[str, float]:
-        """The metric's newest value by short name of the subscription."""
+        """Read the metric's newest value per short subscription name."""
         now = datetime.now(UTC)
         wanted = ", ".join(f'"{name}"' for name in names)
         parameters = {
@@ -109,7 +121,7 @@ class MonitoringSource:
         while True:
             body = self._get(parameters)
             for series in body.get("timeSeries", []):
-                value = series["points"][0]["value"]  # the newest comes first; int64 comes as text
+                value = series["points"][0]["value"]  # the newest point comes first; an int64 comes as text
                 found[series["resource"]["labels"]["subscription_id"]] = float(
                     value.get("int64Value", value.get("doubleValue", 0))
                 )
@@ -122,19 +134,23 @@ class MonitoringSource:
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
 
         try:
-            response = self._session.get(
-                f"{self._url}/v3/projects/{self._project}/timeSeries", params=parameters, timeout=_CALL_SECONDS
+            response = self._session.request(  # type: ignore[no-untyped-call]
+                "GET",
+                f"{self._url}/v3/projects/{self._project}/timeSeries",
+                params=parameters,
+                timeout=deadlines.QUERY_SECONDS,
+                max_allowed_time=deadlines.QUERY_SECONDS,
             )
         except (requests.RequestException, GoogleAuthError) as error:
-            message = f"Cloud Monitoring cannot be reached: {type(error).__name__}"
-            raise SourceError(message) from None
+            raise UnreachableError(
+                f"Cloud Monitoring at {self._url} does not answer ({type(error).__name__}): "
+                "check the network and your credentials."
+            ) from None
         if response.status_code == 403:
-            message = (
-                "you may not read Cloud Monitoring: ask for roles/monitoring.viewer, which Terraform's `operators` have"
+            raise OperatorError(
+                "You may not read Cloud Monitoring: ask for roles/monitoring.viewer (Terraform's `operators` have it)."
             )
-            raise SourceError(message)
         if response.status_code != 200:
-            message = f"Cloud Monitoring answered {response.status_code}"
-            raise SourceError(message)
+            raise OperatorError(f"Cloud Monitoring answered {response.status_code}: try again in a minute.")
         body: Mapping[str, Any] = response.json()
         return body

@@ -1,55 +1,60 @@
-"""What a person sees: tables on standard output, everything else on standard error."""
+"""Output for a person or a program: results on standard output, notes on standard error."""
 
+import json
+import shutil
 import sys
 from datetime import datetime
+from typing import Annotated, Any
 
+import msgspec
+import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-# Where nobody watches, lines are for other programs: not broken, not coloured.
-_PIPED_WIDTH = 400
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+# Wide enough that lines for another program are not broken.
+_PIPED_COLUMNS = 400
+_NUMERIC_COLUMNS = frozenset({"backlog", "oldest", "count"})
 
 
 def out() -> Console:
     return _console(stderr=False)
 
 
-def err() -> Console:
-    return _console(stderr=True)
-
-
-def say(text: str) -> None:
-    """A line beside the result."""
+def note(text: str) -> None:
+    """Print a line on standard error, beside the result."""
     print(text, file=sys.stderr)
 
 
+def print_json(document: Any) -> None:
+    """Print one JSON document. Characters that a terminal would act on are escaped."""
+    text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+    print("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
+
+
 def progress() -> Progress:
-    """A bar on standard error, for a person alone."""
-    console = err()
+    """Create a progress bar on standard error; it shows only in a terminal."""
+    console = _console(stderr=True)
     return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def table(*columns: str) -> Table:
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(column, justify="right" if column in _NUMBERS else "left", overflow="fold")
+        made.add_column(column, justify="right" if column in _NUMERIC_COLUMNS else "left", overflow="fold")
     return made
 
 
 def plain(value: object) -> Text:
-    """A value as it is: no markup, and nothing that a terminal would act on."""
+    """Make a value safe to print: no markup, and nothing that a terminal would act on."""
     return Text("".join(c if c.isprintable() else "�" for c in str(value)))
 
 
-def plain_lines(text: str) -> Text:
-    """The same for a text of several lines."""
-    return Text("\n").join(plain(line) for line in text.split("\n"))
-
-
 def age(seconds: float) -> str:
-    """A length of time in the two units that matter: ``3d 4h``, ``2m 5s``."""
+    """Format a length of time in its two largest units: ``3d 4h``, ``2m 5s``."""
     rest = int(seconds)
     parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
@@ -63,9 +68,7 @@ def clock_time(instant: datetime) -> str:
     return instant.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-_NUMBERS = frozenset({"backlog", "oldest", "count", "status"})
-
-
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, highlight=False, width=None if stream.isatty() else _PIPED_WIDTH)
+    width = None if stream.isatty() else shutil.get_terminal_size((_PIPED_COLUMNS, 24)).columns
+    return Console(file=stream, highlight=False, width=width)

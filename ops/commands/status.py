@@ -1,19 +1,45 @@
-"""``status``: what waits where."""
+"""``status``: how many messages wait in each lane."""
+
+import time
+from typing import Annotated
 
 import typer
 
-from ops import google, screen
-from ops.target import EnvironmentOption, ProjectOption, Target, resolve
-from ops.waiting import BrokerSource, MonitoringSource, Source, SourceError, Waiting
+from ops import backlog, clients, console, deadlines
+from ops.backlog import Backlog, BacklogSource
+from ops.errors import OperatorError
+from ops.option_groups import with_option_groups
+from ops.target import Target, Where
 from shared.topology import topology
 
 
-def status(project: ProjectOption = None, environment: EnvironmentOption = None) -> None:
+@with_option_groups
+def status(
+    where: Where,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")] = False,
+    as_json: console.JsonOption = False,
+) -> None:
     """Show how many messages wait in each lane, and the age of the oldest.
 
-    In the cloud the numbers are Cloud Monitoring's and some minutes old.
+    In the cloud the numbers come from Cloud Monitoring and are some minutes old.
     """
-    target = resolve(project, environment)
+    if watch and as_json:
+        raise typer.BadParameter("cannot be combined with --json, which prints one document", param_hint="--watch")
+    target = where.target()
+    source = _source(target)
+    if not watch:
+        _show(target, source, as_json=as_json)
+        return
+    try:
+        while True:
+            console.out().clear()
+            _show(target, source, as_json=False)
+            time.sleep(deadlines.WATCH_LOCAL_SECONDS if target.is_local else deadlines.WATCH_CLOUD_SECONDS)
+    except KeyboardInterrupt:
+        return  # the way to end it
+
+
+def _show(target: Target, source: BacklogSource, *, as_json: bool) -> None:
     lanes = [
         (kind, lane, target.subscription(topic))
         for kind, shape in topology().topics.items()
@@ -23,35 +49,50 @@ def status(project: ProjectOption = None, environment: EnvironmentOption = None)
             ("dead-letter", shape.dead_letter_name),
         )
     ]
-    try:
-        known = _source(target).waiting([subscription for _, _, subscription in lanes])
-    except SourceError as error:
-        screen.say(str(error))
-        raise typer.Exit(1) from None
-    rows = screen.table("kind", "lane", "backlog", "oldest")
-    for kind, lane, subscription in lanes:
-        waiting = known.get(subscription, Waiting(None, None))
-        rows.add_row(kind, lane, _count(waiting), _oldest(waiting))
-    screen.out().print(rows)
+    known = source.backlogs([subscription for _, _, subscription in lanes])
     if not known:
-        screen.say("nothing is known of these subscriptions: run `python -m ops doctor`")
-        raise typer.Exit(1)
+        raise OperatorError("Nothing is known about these subscriptions: run `python -m ops doctor`.")
+    rows = [(kind, lane, name, known.get(name, Backlog(None, None))) for kind, lane, name in lanes]
+    if as_json:
+        console.print_json(
+            {
+                "lanes": [
+                    {
+                        "kind": kind,
+                        "lane": lane,
+                        "subscription": name,
+                        "backlog": found.messages,
+                        "oldest_seconds": found.oldest_seconds,
+                    }
+                    for kind, lane, name, found in rows
+                ]
+            }
+        )
+        return
+    table = console.table("kind", "lane", "backlog", "oldest")
+    for kind, lane, _, found in rows:
+        table.add_row(kind, lane, _count(found), _oldest(found))
+    console.out().print(table)
 
 
-def _source(target: Target) -> Source:
-    if not target.on_one_machine:
-        return MonitoringSource(target.project, google.monitoring())
+def _source(target: Target) -> BacklogSource:
+    if target.pubsub_emulator is None:
+        return backlog.CloudMonitoring(target.project, clients.monitoring())
     if url := target.environment.get("PUBSUB_ADMIN_URL"):
-        return BrokerSource(url)
-    message = "this Pub/Sub tells no numbers: Google's emulator has none, the local broker's are at PUBSUB_ADMIN_URL"
-    raise SourceError(message)
+        return backlog.LocalBroker(url)
+    # An emulator that is away is the more useful thing to say.
+    clients.publisher(target).transport.close()  # type: ignore[no-untyped-call]
+    raise OperatorError(
+        f"The Pub/Sub at {target.pubsub_emulator} reports no backlog: PUBSUB_ADMIN_URL is not set. For the local stack "
+        "load all of .local/stack.env; other emulators have no such numbers."
+    )
 
 
-def _count(waiting: Waiting) -> str:
-    return "?" if waiting.messages is None else str(waiting.messages)
+def _count(found: Backlog) -> str:
+    return "?" if found.messages is None else str(found.messages)
 
 
-def _oldest(waiting: Waiting) -> str:
-    if waiting.oldest_seconds is None:
+def _oldest(found: Backlog) -> str:
+    if found.oldest_seconds is None:
         return "?"
-    return screen.age(waiting.oldest_seconds) if waiting.messages else "-"
+    return console.age(found.oldest_seconds) if found.messages else "-"

@@ -6,7 +6,7 @@ from google.pubsub_v1.types import PubsubMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.dead_letters.letter import read_dead_letter
+from ops.commands.dead_letters.dead_letter import read_dead_letter
 from shared.attributes import republished, sanitize
 from shared.outcome import Failed
 from shared.pubsub.message import PushMessage, read_push

@@ -1,13 +1,14 @@
 import json
 import os
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import Result
 
-from ops import composing
+from ops import job_builder
 from shared.jobs import InvalidJob, is_ulid
 from tests.ops.conftest import Machine
 
@@ -123,7 +124,7 @@ def test_of_a_file_the_good_lines_are_published_and_the_bad_ones_named(
         "line 4: identifiers: must have exactly one of id, email, phone, cio_id; it has 2",
         "line 6: body: must be JSON in UTF-8, without NaN or Infinity",
         "line 7: expires_at: the attribute must be unix seconds, or ISO 8601 with an offset",
-        "line 8: attributes: must be an object of texts",
+        "line 8: attributes: must be an object whose values are strings",
     ]
     assert "canary" not in result.output
     messages = watch(3)
@@ -212,10 +213,18 @@ def test_flags_that_make_no_sense_are_refused(ops: Ops, arguments: tuple[str, ..
 )
 def test_attributes_are_checked_as_the_functions_check_them(attributes: dict[str, str], field: str) -> None:
     with pytest.raises(InvalidJob) as raised:
-        composing.job("sync", b'{"id": 1}', attributes)
+        job_builder.build("sync", b'{"id": 1}', attributes)
     assert raised.value.field == field
+
+
+@pytest.mark.parametrize(("days", "ago"), [(0.5, "12 hours ago"), (1.5, "1 day ago"), (800, "2 years ago")])
+def test_a_job_that_expired_is_told_when_and_how_long_ago(days: float, ago: str) -> None:
+    when = datetime.now(UTC) - timedelta(days=days)
+    with pytest.raises(InvalidJob) as raised:
+        job_builder.build("sync", b'{"id": 1}', {"expires_at": when.isoformat()})
+    assert raised.value.problem == f"expired at {when:%Y-%m-%d %H:%M} UTC, {ago}"
 
 
 def test_a_body_that_has_data_of_its_own_is_not_taken_apart() -> None:
     body = b'{"broadcast_id": 1, "data": {"x": 1}}'
-    assert composing.job("broadcast", body, {"job_id": "J"}).data == body
+    assert job_builder.build("broadcast", body, {"job_id": "J"}).data == body

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 import pytest
 from typer.testing import Result
 
-from ops import google
+from ops import clients
 from tests.secrets.fake_secret_manager import FakeSecretManager, running_secret_manager
 
 Ops = Callable[..., Result]
@@ -16,7 +16,7 @@ IN_THE_CLOUD = ("--project", "demo-project", "--environment", "dev")
 def manager(environment: MutableMapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSecretManager]:
     del environment["PUBSUB_EMULATOR_HOST"]
     with running_secret_manager() as running:
-        monkeypatch.setattr(google, "secret_manager", running.client)
+        monkeypatch.setattr(clients, "secret_manager", running.client)
         yield running
 
 

@@ -1,15 +1,15 @@
-"""``dead-letters``: look at jobs that were given up, put them back, or drop them.
+"""``dead-letters``: list, show, export, replay or discard jobs that were given up.
 
-Each command reads whole subscriptions under lease, and gives back at the end what it did not take off.
+Each command leases whole subscriptions, and gives back at the end what it did not acknowledge.
 """
 
 import typer
 
-from ops.dead_letters.act import discard, replay
-from ops.dead_letters.look import export, list_letters, show
+from ops.commands.dead_letters.inspect import export, list_dead_letters, show
+from ops.commands.dead_letters.settle import discard, replay
 
-app = typer.Typer(no_args_is_help=True, help="Jobs that were given up: look, put back, drop.")
-app.command("list")(list_letters)
+app = typer.Typer(no_args_is_help=True, help="List, show, export, replay or discard jobs that were given up.")
+app.command("list")(list_dead_letters)
 for command in (show, export, replay, discard):
     app.command()(command)
 

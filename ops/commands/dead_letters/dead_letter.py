@@ -1,4 +1,4 @@
-"""A dead letter as an operator sees it: the job as it was published, and why it is here."""
+"""A dead letter as an operator sees it: the job as it was published, and why it failed."""
 
 import base64
 from dataclasses import dataclass, field
@@ -21,17 +21,17 @@ class DeadLetter:
     """One message of a dead-letter subscription.
 
     Args:
-        kind: of job.
-        message_id: Pub/Sub's, the same when the message is delivered again.
-        job_id: the job's key, under which it was tried and will be tried again.
-        data: the job's data as it was published.
-        attributes: the job's attributes as they were published, and always ``job_id``.
-        ordering_key: as published, or empty.
-        first_published_at: when the application published it.
-        arrived_at: when it became a dead letter.
-        reason: the function's word; ``forwarded`` where Pub/Sub itself gave up; empty where nobody said.
-        error_class: one of ``shared.outcome.ErrorClass``, or empty.
-        details: what else was said, of status, field, message, function, lane and attempt.
+        kind: Kind of job.
+        message_id: Pub/Sub's message id, the same when the message is delivered again.
+        job_id: The job's key, for earlier attempts and for a replay.
+        data: The job's data as it was published.
+        attributes: The job's attributes for publishing it again, its key and first publish time included.
+        ordering_key: Ordering key as published, or empty.
+        first_published_at: Time at which the application published it.
+        arrived_at: Time at which it became a dead letter.
+        reason: Reason that the function gave; ``forwarded`` if Pub/Sub itself gave up; empty if unknown.
+        error_class: One of ``shared.outcome.ErrorClass``, or empty.
+        details: What else is known: status, field, message, function, lane and attempt.
     """
 
     kind: str
@@ -48,9 +48,9 @@ class DeadLetter:
 
 
 def read_dead_letter(kind: str, message: "PubsubMessage") -> DeadLetter:
-    """Tell the job's own attributes from those that say why it is here."""
+    """Separate the job's own attributes from those that explain the failure."""
     attributes = dict(message.attributes)
-    # The key and the time that the functions give it, by their own code.
+    # The functions' own code gives the key and the time that they use.
     pushed = read_push(_as_push(message, attributes))
     told, own = DeadLetterAttributes.decode(attributes)
     return DeadLetter(

@@ -1,4 +1,4 @@
-"""``list``, ``show`` and ``export``: looking at dead letters. All of them stay where they are."""
+"""``list``, ``show`` and ``export``: looking at dead letters, all of which stay."""
 
 import os
 from pathlib import Path
@@ -6,107 +6,101 @@ from typing import Annotated
 
 import typer
 
-from ops import screen
-from ops.dead_letters.opened import opened
-from ops.dead_letters.options import (
-    LIMIT,
-    WAIT,
-    BeforeOption,
-    ClassOption,
-    JobOption,
-    KindArgument,
-    LimitOption,
-    PersonOption,
-    ReasonOption,
-    RevealOption,
-    SinceOption,
-    WaitOption,
-    reading,
-)
-from ops.dead_letters.views import View
-from ops.target import EnvironmentOption, ProjectOption, resolve
+from ops import console
+from ops.commands.dead_letters.batch import Batch, open_batch
+from ops.commands.dead_letters.options import Filters, KindArgument, Reading, RevealOption, kinds
+from ops.commands.dead_letters.selection import Selection
+from ops.commands.dead_letters.views import View
+from ops.errors import OperatorError
+from ops.option_groups import with_option_groups
+from ops.target import Where
 
 
-def list_letters(
+@with_option_groups
+def list_dead_letters(
     kind: KindArgument,
-    reason: ReasonOption = None,
-    error_class: ClassOption = None,
-    since: SinceOption = None,
-    before: BeforeOption = None,
-    person: PersonOption = None,
-    job_id: JobOption = None,
-    rows: Annotated[int, typer.Option("--rows", min=0, help="Show so many, the latest.")] = 50,
+    filters: Filters,
+    reading: Reading,
+    where: Where,
+    rows: Annotated[int, typer.Option("--rows", min=0, help="Number of dead letters to show, the latest.")] = 50,
     reveal: RevealOption = False,
-    wait: WaitOption = WAIT,
-    limit: LimitOption = LIMIT,
-    project: ProjectOption = None,
-    environment: EnvironmentOption = None,
+    as_json: console.JsonOption = False,
 ) -> None:
-    """Count dead letters by reason, and show the latest. Persons are shown by the hash that logs have."""
-    target = resolve(project, environment)
-    with opened(target, reading(kind, reason, error_class, since, before, person, job_id, wait, limit)) as found:
+    """Count dead letters by reason and show the latest. Persons appear as the hash that log lines have."""
+    target, selection = where.target(), filters.selection()
+    with open_batch(target, kinds(kind), selection, wait=reading.wait, limit=reading.limit) as batch:
         view = View(target.project, reveal=reveal)
-        found.say_what_was_read()
-        if not found.chosen:
-            return
-        console = screen.out()
-        console.print(view.counts(found.chosen))
-        latest = sorted(found.chosen, key=lambda letter: letter.arrived_at, reverse=True)
-        if rows:
-            console.print()
-            console.print(view.rows(latest[:rows]))
+        batch.note_what_was_read()
+        latest = sorted(batch.matching, key=lambda letter: letter.arrived_at, reverse=True)
+        if as_json:
+            listed = [view.document(letter) for letter in latest[:rows]]
+            console.print_json({"waiting": batch.pulled, "matching": len(latest), "dead_letters": listed})
+        elif latest:
+            console.out().print(view.counts(latest))
+            view.print_rows(latest[:rows])
         if len(latest) > rows:
-            screen.say(f"{len(latest) - rows} more: --rows shows them, filters narrow them down")
+            console.note(f"{len(latest) - rows} more: --rows shows more, filters narrow them down.")
 
 
+@with_option_groups
 def show(
     kind: KindArgument,
-    job_id: Annotated[str, typer.Argument(help="The job, as lists and logs show it.")],
+    job_id: Annotated[str, typer.Argument(help="The job, by its id or as lists and logs show it.")],
+    reading: Reading,
+    where: Where,
     reveal: RevealOption = False,
-    wait: WaitOption = WAIT,
-    limit: LimitOption = LIMIT,
-    project: ProjectOption = None,
-    environment: EnvironmentOption = None,
+    as_json: console.JsonOption = False,
 ) -> None:
-    """Show all that is known about one job."""
-    target = resolve(project, environment)
-    with opened(target, reading(kind, None, None, None, None, None, [job_id], wait, limit)) as found:
+    """Show everything known about one job."""
+    target, selection = where.target(), Selection(job_ids=frozenset({job_id}))
+    with open_batch(target, kinds(kind), selection, wait=reading.wait, limit=reading.limit) as batch:
         view = View(target.project, reveal=reveal)
-        for letter in found.chosen:
-            screen.out().print(screen.plain_lines(view.whole(letter)), soft_wrap=True)
-        if not found.chosen:
-            found.say_what_was_read()
-            raise typer.Exit(1)
+        if not batch.matching:
+            raise OperatorError(_no_such_job(job_id, batch))
+        shown = [view.document(letter) for letter in batch.matching]
+        if as_json:
+            console.print_json({"dead_letters": shown})
+            return
+        for document in shown:
+            console.print_json(document)
 
 
+@with_option_groups
 def export(
     kind: KindArgument,
     file: Annotated[Path, typer.Argument(help="A new file, one JSON object per line.")],
-    reason: ReasonOption = None,
-    error_class: ClassOption = None,
-    since: SinceOption = None,
-    before: BeforeOption = None,
-    person: PersonOption = None,
-    job_id: JobOption = None,
+    filters: Filters,
+    reading: Reading,
+    where: Where,
     reveal: RevealOption = False,
-    wait: WaitOption = WAIT,
-    limit: LimitOption = LIMIT,
-    project: ProjectOption = None,
-    environment: EnvironmentOption = None,
+    as_json: console.JsonOption = False,
 ) -> None:
     """Write dead letters to a file that only you can read. They stay where they are.
 
-    With --reveal the lines can be mended and published again: `publish KIND --file FILE`.
+    With --reveal the lines can be corrected and published again: `publish KIND --file FILE`.
     """
-    target = resolve(project, environment)
-    with opened(target, reading(kind, reason, error_class, since, before, person, job_id, wait, limit)) as found:
-        found.say_what_was_read()
+    target, selection = where.target(), filters.selection()
+    with open_batch(target, kinds(kind), selection, wait=reading.wait, limit=reading.limit) as batch:
+        batch.note_what_was_read()
         view = View(target.project, reveal=reveal)
         try:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
-            screen.say(f"{file}: {error.strerror}")
-            raise typer.Exit(1) from None
+            raise OperatorError(f"{file} cannot be created: {error.strerror}.") from None
         with open(descriptor, "wb") as lines:  # noqa: PTH123 - a path cannot be opened for its owner alone
-            lines.writelines(view.line(letter) for letter in found.chosen)
-        screen.say(f"{len(found.chosen)} written to {file}")
+            lines.writelines(view.line(letter) for letter in batch.matching)
+        if as_json:
+            console.print_json({"file": str(file), "written": len(batch.matching)})
+        else:
+            console.note(f"{len(batch.matching)} written to {file}")
+
+
+def _no_such_job(job_id: str, batch: Batch) -> str:
+    names = [leased.subscription.rpartition("/")[2] for leased in batch.leases.values()]
+    place = names[0] if len(names) == 1 else "any dead-letter subscription"
+    others = f"{batch.pulled} {'other' if batch.pulled == 1 else 'others'} there" if batch.pulled else "it is empty"
+    if len(names) > 1 and not batch.pulled:
+        others = "all are empty"
+    more = [name for name, leased in batch.leases.items() if leased.is_cut_short]
+    cut_short = f" --limit was reached, so more of {', '.join(more)} may wait." if more else ""
+    return f"No dead letter with job id {job_id} in {place} ({others}).{cut_short}"

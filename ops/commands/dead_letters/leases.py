@@ -1,60 +1,65 @@
-"""What waits in a pull subscription, held while an operator looks at it.
+"""The messages of one pull subscription, leased while an operator looks at them.
 
-Pub/Sub hands a pulled message out again when its lease ends, and promises no order and no page number. So everything
-that is pulled is leased until the command ends, seen once by its message id, and what was not acknowledged is given
-back then. https://cloud.google.com/pubsub/docs/pull#unary_pull
+Pub/Sub delivers a pulled message again when its lease ends, and promises neither order nor pages. So every message is
+leased until the command ends and identified by its message id; what was not acknowledged is given back at the end.
+https://cloud.google.com/pubsub/docs/pull#unary_pull
 """
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import batched
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+
+from ops import clients, deadlines
 
 if TYPE_CHECKING:
     from google.pubsub_v1 import SubscriberClient
     from google.pubsub_v1.types import PubsubMessage, ReceivedMessage
 
-_PULLED_AT_ONCE = 1000
-# Pub/Sub takes 512 KB a request, and an ack id has about 200 bytes.
-_ACK_IDS = 1000
-_LEASE_SECONDS = 90
-_EXTENDED_EVERY_SECONDS = 20.0
-_CALL_SECONDS = 30.0
+_MAX_PULLED_MESSAGES = 1000
+# Pub/Sub allows 512 KB per request, and an ack id has about 200 bytes.
+_MAX_ACK_IDS = 1000
 
 
-class Backlog:
-    """Messages of one subscription, leased between ``__enter__`` and ``__exit__``.
+class LeasedMessages:
+    """The messages of one subscription, leased between ``__enter__`` and ``__exit__``.
 
     Args:
-        subscriber: the client.
-        subscription: ``projects/P/subscriptions/S``, of pull type.
-        wait: seconds that a pull waits for a message; when it gets none, ``collect`` ends.
-        limit: how many messages are looked at, at the most.
-        extended_every: seconds between two extensions of the leases.
+        puller: A client for pulling. Closing it ends ``collect`` at once.
+        settler: Another client, for acknowledging and for giving back.
+        subscription: ``projects/P/subscriptions/S``, a pull subscription.
+        wait: Seconds without a message after which the subscription counts as read to its end.
+        limit: Most messages to lease.
+        has_undelivered: Tells whether a pull would find something, where that is known. Then ``wait`` is not needed.
+        extend_every: Seconds between two extensions of the leases; for tests.
     """
 
     def __init__(
         self,
-        subscriber: "SubscriberClient",
+        puller: "SubscriberClient",
+        settler: "SubscriberClient",
         subscription: str,
         *,
         wait: float,
         limit: int,
-        extended_every: float = _EXTENDED_EVERY_SECONDS,
+        has_undelivered: Callable[[], bool] = lambda: True,
+        extend_every: float = deadlines.EXTEND_LEASES_EVERY_SECONDS,
     ) -> None:
         self.subscription = subscription
         self.pulled = 0
         self.acknowledged = 0
         self.released = 0
-        self._subscriber = subscriber
+        self._puller = puller
+        self._settler = settler
         self._wait = wait
         self._limit = limit
-        self._extended_every = extended_every
-        # The newest ack id of each message that is held: one that was delivered again is acknowledged by that one.
-        self._held: dict[str, str] = {}
+        self._has_undelivered = has_undelivered
+        self._extend_every = extend_every
+        self._retry = clients.short_retry()
+        # The newest ack id per message: only that one acknowledges a message that was delivered again.
+        self._ack_ids: dict[str, str] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._extender = threading.Thread(target=self._extend_until_closed, name=f"leases of {subscription}")
@@ -68,89 +73,95 @@ class Backlog:
     ) -> None:
         self.stop()
         self._extender.join()
-        self._release()
+        self.released = self._modify(0)
 
     def collect(self) -> "Iterator[PubsubMessage]":
-        """Everything that waits, each message once.
+        """Lease everything that waits, each message once.
 
         Raises:
-            GoogleAPICallError: the subscription is missing, or may not be pulled from.
+            GoogleAPICallError: if the subscription is missing or may not be pulled from.
         """
         quiet_since = time.monotonic()
-        while not self._closing.is_set() and not self.is_cut_short:
-            for received in self._pull(min(_PULLED_AT_ONCE, self._limit - self.pulled)):
+        while not self._closing.is_set() and not self.is_cut_short and self._has_undelivered():
+            for received in self._pull(min(_MAX_PULLED_MESSAGES, self._limit - self.pulled)):
                 with self._lock:
-                    is_new = received.message.message_id not in self._held
-                    self._held[received.message.message_id] = received.ack_id
+                    is_new = received.message.message_id not in self._ack_ids
+                    self._ack_ids[received.message.message_id] = received.ack_id
                 if is_new:
                     quiet_since = time.monotonic()
                     self.pulled += 1
                     yield received.message
-            # Not after the first empty answer: Pub/Sub may give one early.
+            # One empty answer proves nothing: Pub/Sub may give it early.
             if time.monotonic() - quiet_since >= self._wait / 2:
                 return
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether ``limit`` was reached: more may wait."""
+        """Whether ``limit`` was reached: more messages may wait."""
         return self.pulled >= self._limit
 
     def acknowledge(self, message_ids: Iterable[str]) -> None:
-        """Take messages off the subscription for good.
+        """Remove messages from the subscription for good.
 
         Raises:
-            GoogleAPICallError: Pub/Sub did not take it; the messages stay.
+            GoogleAPIError: if Pub/Sub did not accept it; the messages stay.
         """
-        for some in batched(message_ids, _ACK_IDS, strict=False):
+        for some in batched(message_ids, _MAX_ACK_IDS, strict=False):
             with self._lock:
-                ack_ids = [self._held[message_id] for message_id in some]
-            self._subscriber.acknowledge(
-                request={"subscription": self.subscription, "ack_ids": ack_ids}, timeout=_CALL_SECONDS
+                ack_ids = [self._ack_ids[message_id] for message_id in some]
+            self._settler.acknowledge(
+                request={"subscription": self.subscription, "ack_ids": ack_ids},
+                timeout=deadlines.SETTLE_SECONDS,
+                retry=self._retry,
             )
             with self._lock:
                 for message_id in some:
-                    del self._held[message_id]
+                    del self._ack_ids[message_id]
             self.acknowledged += len(some)
 
     def stop(self) -> None:
-        """End ``collect`` in another thread at its next pull."""
+        """End ``collect`` in another thread before its next pull."""
         self._closing.set()
 
     def _pull(self, count: int) -> "Sequence[ReceivedMessage]":
         from google.api_core.exceptions import DeadlineExceeded  # noqa: PLC0415
 
-        with suppress(DeadlineExceeded):
-            request = {"subscription": self.subscription, "max_messages": count}
-            received: Sequence[ReceivedMessage] = self._subscriber.pull(
-                request=request, timeout=self._wait
+        request = {"subscription": self.subscription, "max_messages": count}
+        try:
+            received: Sequence[ReceivedMessage] = self._puller.pull(
+                request=request, timeout=self._wait, retry=self._retry
             ).received_messages
-            return received
-        return ()
+        except DeadlineExceeded:
+            return ()
+        return received
 
     def _extend_until_closed(self) -> None:
-        while not self._closing.wait(self._extended_every):
-            self._modify(_LEASE_SECONDS)
-
-    def _release(self) -> None:
-        self.released = self._modify(0)
+        while not self._closing.wait(self._extend_every):
+            self._modify(deadlines.LEASE_SECONDS)
 
     def _modify(self, seconds: int) -> int:
-        """Set the leases' remaining time and return how many there were.
+        """Set the remaining time of all leases.
 
-        What cannot be extended or released now is extended the next time, or runs out by itself.
+        A lease that cannot be extended is extended the next time; one that cannot be given back ends by itself.
+
+        Returns:
+            The number of leases.
         """
         from google.api_core.exceptions import GoogleAPICallError  # noqa: PLC0415
 
         with self._lock:
-            held: Sequence[str] = list(self._held.values())
-        for ack_ids in batched(held, _ACK_IDS, strict=False):
-            with suppress(GoogleAPICallError):
-                self._subscriber.modify_ack_deadline(
+            held: Sequence[str] = list(self._ack_ids.values())
+        for ack_ids in batched(held, _MAX_ACK_IDS, strict=False):
+            try:
+                self._settler.modify_ack_deadline(
                     request={
                         "subscription": self.subscription,
                         "ack_ids": ack_ids,
                         "ack_deadline_seconds": seconds,
                     },
-                    timeout=_CALL_SECONDS,
+                    timeout=deadlines.QUERY_SECONDS,
+                    retry=None,
                 )
+            except GoogleAPICallError:
+                break  # the next request would wait for the same service
         return len(held)

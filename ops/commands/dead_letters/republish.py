@@ -1,7 +1,7 @@
-"""Putting dead letters back on the topic they came from.
+"""Put dead letters back on the topic they came from.
 
-A message leaves the dead-letter subscription only after Pub/Sub confirmed its copy on the topic. What happens between
-the two is harmless: the copy has the ``job_id`` of the original, and is known by it to whatever was applied before.
+A message leaves the dead-letter subscription only after Pub/Sub confirmed its copy on the topic. A command that dies
+between the two does no harm: the copy has the same ``job_id``, so what was applied before is recognised.
 """
 
 import time
@@ -9,20 +9,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from ops.dead_letters.letter import DeadLetter
-from ops.sending import REQUEST_MESSAGES, Outgoing, Sender, steps
-
-_STEP_SECONDS = 0.1
+from ops import deadlines
+from ops.commands.dead_letters.dead_letter import DeadLetter
+from ops.publishing import MAX_REQUEST_MESSAGES, ConfirmedPublisher, Outgoing, batches
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a replay changes about a job.
+    """Changes that a replay makes to a job.
 
     Args:
-        guarantee: a new ``delivery_guarantee``, of jobs alone whose outcome is unknown; they would come back otherwise.
-        expires_at: a new ``expires_at``.
-        drop_expiry: no ``expires_at`` any more.
+        guarantee: New ``delivery_guarantee``, only for jobs whose outcome is unknown; they would come back otherwise.
+        expires_at: New ``expires_at``.
+        drop_expiry: Whether to remove ``expires_at``.
     """
 
     guarantee: str | None = None
@@ -30,10 +29,7 @@ class Changes:
     drop_expiry: bool = False
 
     def attributes(self, letter: DeadLetter) -> dict[str, str]:
-        """The attributes to publish a dead letter with: the job's own, changed, and when it was first published.
-
-        By that time an event keeps its place and its id, and a job that nobody named keeps its key.
-        """
+        """Give the attributes to publish: the job's own, its key and first publish time included, with the changes."""
         attributes = dict(letter.attributes)
         if self.guarantee is not None and letter.error_class == "unknown_outcome":
             attributes["delivery_guarantee"] = self.guarantee
@@ -46,42 +42,47 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a replay: ``confirmed`` are on their topic now; ``refused`` are not, for all that is known."""
+    """One step of a replay.
+
+    Args:
+        confirmed: Dead letters that are on their topic now.
+        refused: Dead letters that were not confirmed, each with the type of error.
+    """
 
     confirmed: Sequence[DeadLetter]
     refused: Sequence[tuple[DeadLetter, str]]
 
 
-def replay(
+def republish(
     letters: Sequence[DeadLetter],
     changes: Changes,
-    sender: Sender,
+    publisher: ConfirmedPublisher,
     topics: Mapping[str, str],
     *,
     rate: float,
     pause: Callable[[float], object] = time.sleep,
 ) -> Iterator[Step]:
-    """Publish dead letters anew, oldest first, and say after each step what became of it.
+    """Publish dead letters again, oldest first, in steps of a tenth of a second.
 
     Args:
-        letters: of any kinds.
-        changes: to each of them.
-        sender: publishes.
+        letters: Dead letters of any kinds.
+        changes: Changes to each of them.
+        publisher: Publishes them.
         topics: ``projects/P/topics/T`` by kind.
-        rate: messages per second, at the most.
-        pause: waits so many seconds; given by tests.
+        rate: Most messages per second.
+        pause: Waits a number of seconds; for tests.
     """
-    size = max(1, min(REQUEST_MESSAGES, int(rate * _STEP_SECONDS)))
+    size = max(1, min(MAX_REQUEST_MESSAGES, int(rate * deadlines.RATE_STEP_SECONDS)))
     due = time.monotonic()
     ordered = sorted(letters, key=attrgetter("first_published_at"))
-    for some in steps(ordered, size, lambda letter: len(letter.data)):
+    for some in batches(ordered, size, lambda letter: len(letter.data)):
         pause(max(0.0, due - time.monotonic()))
         due = time.monotonic() + len(some) / rate
-        problems = sender.send(
+        problems = publisher.publish(
             [
                 Outgoing(topics[letter.kind], letter.data, changes.attributes(letter), letter.ordering_key)
                 for letter in some
             ]
         )
-        fates = list(zip(some, problems, strict=True))
-        yield Step([letter for letter, problem in fates if not problem], [fate for fate in fates if fate[1]])
+        results = list(zip(some, problems, strict=True))
+        yield Step([letter for letter, problem in results if not problem], [pair for pair in results if pair[1]])

@@ -1,158 +1,176 @@
-"""``replay`` and ``discard``: taking dead letters off, and accounting for each that was pulled."""
+"""``replay`` and ``discard``: taking dead letters off, with an account of every message that was pulled."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from ops import google, screen
-from ops.dead_letters.letter import DeadLetter
-from ops.dead_letters.opened import Opened, opened
-from ops.dead_letters.options import (
-    LIMIT,
-    WAIT,
-    BeforeOption,
-    ClassOption,
-    JobOption,
-    KindArgument,
-    LimitOption,
-    PersonOption,
-    ReasonOption,
-    SinceOption,
-    WaitOption,
-    YesOption,
-    reading,
-)
-from ops.dead_letters.replay import Changes
-from ops.dead_letters.replay import replay as publish_again
-from ops.dead_letters.views import View
-from ops.jobs import Guarantee, expiry
-from ops.sending import Sender
-from ops.target import EnvironmentOption, ProjectOption, resolve
+from ops import clients, console
+from ops.commands.dead_letters.batch import Batch, open_batch
+from ops.commands.dead_letters.dead_letter import DeadLetter
+from ops.commands.dead_letters.options import Filters, KindArgument, Reading, YesOption, kinds
+from ops.commands.dead_letters.republish import Changes, republish
+from ops.commands.dead_letters.views import View
+from ops.jobs import expiry_problem
+from ops.option_groups import with_option_groups
+from ops.publishing import ConfirmedPublisher
+from ops.target import Target, Where
+from shared.attributes import DeliveryGuarantee
 from shared.topology import topology
 
 
-def replay(
-    kind: KindArgument,
-    reason: ReasonOption = None,
-    error_class: ClassOption = None,
-    since: SinceOption = None,
-    before: BeforeOption = None,
-    person: PersonOption = None,
-    job_id: JobOption = None,
+@dataclass(frozen=True, slots=True)
+class ChangeOptions:
+    """Options that change the replayed jobs."""
+
     guarantee: Annotated[
-        Guarantee | None,
-        typer.Option("--guarantee", help="New delivery_guarantee of jobs whose outcome is unknown; of no others."),
-    ] = None,
+        DeliveryGuarantee | None,
+        typer.Option("--guarantee", help="New delivery_guarantee, only for jobs whose outcome is unknown."),
+    ] = None
     expires_at: Annotated[
         str | None, typer.Option("--expires-at", help="New expires_at: unix seconds, or ISO 8601 with an offset.")
-    ] = None,
-    drop_expiry: Annotated[bool, typer.Option("--drop-expiry", help="Let no job expire any more.")] = False,
-    rate: Annotated[float, typer.Option("--rate", min=0.01, help="Messages per second, at the most.")] = 50.0,
+    ] = None
+    drop_expiry: Annotated[bool, typer.Option("--drop-expiry", help="Remove expires_at from the jobs.")] = False
+
+    def changes(self) -> Changes:
+        if self.expires_at is not None and self.drop_expiry:
+            raise typer.BadParameter("give --expires-at or --drop-expiry, not both")
+        if self.expires_at is not None and (problem := expiry_problem({"expires_at": self.expires_at})) is not None:
+            raise typer.BadParameter(problem, param_hint="--expires-at")
+        return Changes(self.guarantee, self.expires_at, drop_expiry=self.drop_expiry)
+
+
+@with_option_groups
+def replay(
+    kind: KindArgument,
+    filters: Filters,
+    change_options: ChangeOptions,
+    reading: Reading,
+    where: Where,
+    rate: Annotated[float, typer.Option("--rate", min=0.01, help="Most messages per second.")] = 50.0,
     yes: YesOption = False,
-    wait: WaitOption = WAIT,
-    limit: LimitOption = LIMIT,
-    project: ProjectOption = None,
-    environment: EnvironmentOption = None,
+    as_json: console.JsonOption = False,
 ) -> None:
-    """Put dead letters back on the topic they came from, under the same job id: nothing is applied twice.
+    """Put dead letters back on the topic they came from, under the same job id, so that nothing is applied twice.
 
-    Says what it would do; --yes does it.
+    Without --yes, only show what would be replayed.
     """
-    changes = _changes(guarantee, expires_at, drop_expiry=drop_expiry)
-    target = resolve(project, environment)
-    topics = {name: target.topic(shape.name) for name, shape in topology().topics.items()}
-    with _proven(
-        "replayed", opened(target, reading(kind, reason, error_class, since, before, person, job_id, wait, limit))
-    ) as found:
-        found.say_what_was_read()
-        _warn(found.chosen, changes)
+    changes, target, selection = change_options.changes(), where.target(), filters.selection()
+    batch_opening = open_batch(target, kinds(kind), selection, wait=reading.wait, limit=reading.limit)
+    with _accounted("replayed", batch_opening, as_json=as_json) as batch:
+        batch.note_what_was_read()
+        _warn(batch.matching, changes)
         if yes:
-            with Sender(google.publisher()) as sender, _progress("replaying", len(found.chosen)) as advance:
-                for step in publish_again(found.chosen, changes, sender, topics, rate=rate):
-                    found.acknowledge(step.confirmed)
-                    found.problems.update(f"not published: {problem}" for _, problem in step.refused)
-                    advance(len(step.confirmed) + len(step.refused))
-        elif found.chosen:
-            screen.out().print(View(target.project, reveal=False).counts(found.chosen))
-            screen.say(f"nothing was changed: --yes replays these {len(found.chosen)}")
+            _replay(batch, changes, target, rate)
+        else:
+            _preview(batch, target, "replays", as_json=as_json)
 
 
+@with_option_groups
 def discard(
     kind: KindArgument,
-    reason: ReasonOption = None,
-    error_class: ClassOption = None,
-    since: SinceOption = None,
-    before: BeforeOption = None,
-    person: PersonOption = None,
-    job_id: JobOption = None,
+    filters: Filters,
+    reading: Reading,
+    where: Where,
     yes: YesOption = False,
-    wait: WaitOption = WAIT,
-    limit: LimitOption = LIMIT,
-    project: ProjectOption = None,
-    environment: EnvironmentOption = None,
+    as_json: console.JsonOption = False,
 ) -> None:
-    """Drop dead letters for good.
+    """Delete dead letters for good.
 
-    Says what it would do; --yes does it.
+    Without --yes, only show what would be deleted.
     """
-    target = resolve(project, environment)
-    with _proven(
-        "discarded", opened(target, reading(kind, reason, error_class, since, before, person, job_id, wait, limit))
-    ) as found:
-        found.say_what_was_read()
+    target, selection = where.target(), filters.selection()
+    batch_opening = open_batch(target, kinds(kind), selection, wait=reading.wait, limit=reading.limit)
+    with _accounted("discarded", batch_opening, as_json=as_json) as batch:
+        batch.note_what_was_read()
         if yes:
-            found.acknowledge(found.chosen)
-        elif found.chosen:
-            screen.out().print(View(target.project, reveal=False).counts(found.chosen))
-            screen.say(f"nothing was changed: --yes discards these {len(found.chosen)}")
+            batch.acknowledge(batch.matching)
+        else:
+            _preview(batch, target, "discards", as_json=as_json)
 
 
-def _changes(guarantee: str | None, expires_at: str | None, *, drop_expiry: bool) -> Changes:
-    if expires_at is not None and drop_expiry:
-        message = "give --expires-at or --drop-expiry, not both"
-        raise typer.BadParameter(message)
-    if expires_at is not None and (late := expiry({"expires_at": expires_at})) is not None:
-        raise typer.BadParameter(late.message, param_hint="--expires-at")
-    return Changes(guarantee, expires_at, drop_expiry=drop_expiry)
+def _replay(batch: Batch, changes: Changes, target: Target, rate: float) -> None:
+    topics = {name: target.topic(shape.name) for name, shape in topology().topics.items()}
+    publisher = ConfirmedPublisher(clients.publisher(target))
+    with publisher, _progress("replaying", len(batch.matching)) as advance:
+        for step in republish(batch.matching, changes, publisher, topics, rate=rate):
+            batch.acknowledge(step.confirmed)
+            batch.problems.update(f"not published: {problem}" for _, problem in step.refused)
+            advance(len(step.confirmed) + len(step.refused))
+            if publisher.is_unreachable:
+                raise clients.pubsub_unreachable(target)
 
 
-def _warn(letters: Sequence[DeadLetter], changes: Changes) -> None:
-    """Say what would come back at once."""
-    late = sum(expiry(changes.attributes(letter)) is not None for letter in letters)
-    if late:
-        screen.say(f"{late} have expired and would come back: --drop-expiry or --expires-at lifts that")
-    undecided = [letter for letter in letters if letter.error_class == "unknown_outcome"]
+def _preview(batch: Batch, target: Target, verb: str, *, as_json: bool) -> None:
+    if not batch.matching:
+        return
+    if not as_json:
+        console.out().print(View(target.project, reveal=False).counts(batch.matching))
+    console.note(f"Nothing was changed. --yes {verb} {_these(len(batch.matching))}.")
+
+
+def _these(count: int) -> str:
+    return "this one" if count == 1 else f"these {count}"
+
+
+def _warn(dead_letters: Sequence[DeadLetter], changes: Changes) -> None:
+    """Name the jobs that would become dead letters again at once."""
+    expired = sum(expiry_problem(changes.attributes(letter)) is not None for letter in dead_letters)
+    if expired:
+        console.note(f"{expired} expired and would come back: --drop-expiry or --expires-at changes that.")
+    undecided = sum(letter.error_class == "unknown_outcome" for letter in dead_letters)
     if undecided and changes.guarantee != "at_least_once":
-        screen.say(
-            f"{len(undecided)} may or may not have been sent and would come back: look in Customer.io, then "
-            "--guarantee at_least_once sends them, discard drops them"
+        console.note(
+            f"{undecided} may or may not have been sent and would come back: look in Customer.io, then send with "
+            "--guarantee at_least_once or drop with discard."
         )
 
 
 @contextmanager
-def _proven(done: str, opening: AbstractContextManager[Opened]) -> Iterator[Opened]:
-    """Show at the end that every message is accounted for, whatever ended it.
+def _accounted(done: str, opening: AbstractContextManager[Batch], *, as_json: bool) -> Iterator[Batch]:
+    """Account at the end for every message that was pulled, whatever ended the command.
 
     Raises:
-        typer.Exit: with status 1, when one is not, or was to be taken off and was not.
+        typer.Exit: with status 1, if a message is unaccounted for or was to be taken off and was not.
     """
-    found: Opened | None = None
+    batch: Batch | None = None
     try:
-        with opening as found:
-            yield found
+        with opening as batch:
+            yield batch
     finally:
-        if found is not None:
-            print(f"pulled {found.pulled} = {done} {found.acknowledged} + kept {found.released}")
-            for problem, count in found.problems.items():
-                screen.say(f"{count} {problem}")
-    if found.problems or found.pulled != found.acknowledged + found.released:
+        if batch is not None:
+            _report(done, batch, as_json=as_json)
+    if batch.problems or _missing(batch):
         raise typer.Exit(1)
+
+
+def _report(done: str, batch: Batch, *, as_json: bool) -> None:
+    for problem, count in batch.problems.items():
+        console.note(f"{count} {problem}")
+    if missing := _missing(batch):
+        console.note(f"The count is off by {missing}: compare with `python -m ops status`.")
+    if as_json:
+        console.print_json(
+            {
+                "pulled": batch.pulled,
+                "matching": len(batch.matching),
+                done: batch.acknowledged,
+                "kept": batch.released,
+                "problems": batch.problems,
+            }
+        )
+    else:
+        print(f"pulled {batch.pulled} = {done} {batch.acknowledged} + kept {batch.released}")
+
+
+def _missing(batch: Batch) -> int:
+    return batch.pulled - batch.acknowledged - batch.released
 
 
 @contextmanager
 def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    with screen.progress() as bar:
+    with console.progress() as bar:
         task = bar.add_task(what, total=total)
         yield lambda count: bar.advance(task, count)

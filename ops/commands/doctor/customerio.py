@@ -1,24 +1,25 @@
-"""Whether Customer.io takes the credentials, in the region that is set."""
+"""Whether Customer.io accepts the credentials, in the region that is set."""
 
 from collections.abc import Iterator
 
 import httpx
 
-from ops.doctor.finding import Finding, failed, ok, skipped
-from ops.doctor.keys import Keys
+from ops import deadlines
+from ops.commands.doctor.finding import Finding, failed, ok, skipped
+from ops.commands.doctor.keys import Keys
 from ops.target import Target
 from shared.settings import CustomerIOHosts, SettingsError
 
-_CALL_SECONDS = 10.0
 _TRACK = "Track API credentials"
 _APP = "App API key"
 
 
 def check_customerio(target: Target, keys: Keys) -> Iterator[Finding]:
-    """Ask both APIs something that changes nothing.
+    """Ask each API for something that needs its key and changes nothing.
 
-    ``GET /api/v1/accounts/region`` is the check that works, as ``GET /auth`` answers 200 to wrong keys too; either
-    region answers it: https://docs.customer.io/integrations/api/track/#operation/getRegion
+    Track: ``GET /api/v1/accounts/region``, because ``GET /auth`` answers 200 to wrong keys too. Both regions answer it:
+    https://docs.customer.io/integrations/api/track/#operation/getRegion
+    App: ``GET /v1/workspaces``, because ``GET /v1/info/ip_addresses`` needs no key.
     """
     try:
         settings = CustomerIOHosts.from_environment(target.environment)
@@ -47,7 +48,7 @@ def _track(settings: CustomerIOHosts, site_id: str, api_key: str) -> Iterator[Fi
             "(secret track-api-key) must be a pair of one workspace's Track API credentials",
         )
     elif response.status_code != 200:
-        yield failed(_TRACK, f"{url} answered {response.status_code}")
+        yield failed(_TRACK, f"{url} answered {response.status_code}: try again, or see status.customer.io")
     else:
         yield ok(_TRACK, f"accepted by {settings.track_url}")
         yield _region(settings, response)
@@ -57,7 +58,7 @@ def _region(settings: CustomerIOHosts, response: httpx.Response) -> Finding:
     try:
         found = str(response.json()["region"])
     except (ValueError, KeyError, TypeError):
-        return failed("region", "Customer.io did not say which region the workspace is in")
+        return failed("region", "Customer.io did not say which region the workspace is in: see its account settings")
     if found != settings.region:
         return failed(
             "region",
@@ -77,7 +78,7 @@ class _Bearer(httpx.Auth):
 
 
 def _app(settings: CustomerIOHosts, key: str) -> Finding:
-    url = f"{settings.app_url}/v1/info/ip_addresses"
+    url = f"{settings.app_url}/v1/workspaces"
     response = _get(url, _Bearer(key))
     if isinstance(response, str):
         return failed(_APP, response)
@@ -85,16 +86,16 @@ def _app(settings: CustomerIOHosts, key: str) -> Finding:
         return failed(
             _APP,
             f"{settings.app_url} refused it: CUSTOMERIO_APP_API_KEY (secret app-api-key) must be an App API key of the "
-            "workspace, which is none of the Track API's",
+            "workspace; a Track API key is something else",
         )
     if response.status_code != 200:
-        return failed(_APP, f"{url} answered {response.status_code}")
+        return failed(_APP, f"{url} answered {response.status_code}: try again, or see status.customer.io")
     return ok(_APP, f"accepted by {settings.app_url}")
 
 
 def _get(url: str, auth: httpx.Auth) -> httpx.Response | str:
-    """The answer, or a sentence about why there is none."""
+    """Send a request; the answer, or a sentence that says why there is none."""
     try:
-        return httpx.get(url, auth=auth, timeout=_CALL_SECONDS, follow_redirects=False, trust_env=False)
+        return httpx.get(url, auth=auth, timeout=deadlines.QUERY_SECONDS, follow_redirects=False, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-        return f"{url} cannot be reached: {type(error).__name__}"
+        return f"{url} does not answer ({type(error).__name__}): check the network, the region and the URL"

@@ -1,4 +1,4 @@
-"""What one check found."""
+"""The result of one check."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,12 +6,12 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's.
+    """One line of the doctor's report.
 
     Args:
-        check: what was looked at.
-        verdict: ``skipped`` where it could not be looked at from here.
-        text: what is so, or what to do. Never a key.
+        check: The thing that was checked.
+        verdict: ``skipped`` if it cannot be checked from here.
+        text: What was found and, after a failure, what to do. Never a key.
     """
 
     check: str

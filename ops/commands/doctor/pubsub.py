@@ -1,4 +1,4 @@
-"""Whether topics and subscriptions are as ``topology.json`` says."""
+"""Whether topics and subscriptions match ``topology.json``, and whether the functions answer."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from ops import google
-from ops.doctor.finding import Finding, failed, ok, skipped
+from ops import clients, deadlines
+from ops.commands.doctor.finding import Finding, failed, ok, skipped
 from ops.target import Target
 from shared.topology import Lane, Topic, topology
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from google.pubsub_v1 import PublisherClient, SubscriberClient
     from google.pubsub_v1.types import Subscription
 
-_CALL_SECONDS = 10.0
-_ADVICE = "run `terraform apply`, or see --project and --environment"
+_ADVICE = "run `terraform apply`, or check --project and --environment"
 
 
 def check_pubsub(target: Target) -> Iterator[Finding]:
-    """A line per kind that is right, a line per thing that is not; then whether functions answer.
+    """Check topics and subscriptions, one line per kind of job or per problem; then the functions.
 
     Raises:
-        GoogleAPIError, GoogleAuthError: Pub/Sub cannot be asked.
+        OperatorError: if Pub/Sub does not answer.
+        GoogleAPIError: if Pub/Sub refuses to answer.
     """
-    publisher, subscriber = google.publisher(), google.subscriber()
+    publisher, subscriber = clients.publisher(target), clients.subscriber(target)
     endpoints: dict[str, str] = {}
     for name, kind in topology().topics.items():
         problems = [*_missing_topics(publisher, target, kind)]
@@ -37,12 +37,20 @@ def check_pubsub(target: Target) -> Iterator[Finding]:
                 problems += [failed(hop.path.rpartition("/")[2], problem) for problem in hop.problems(subscription)]
                 if subscription.push_config.push_endpoint:
                     endpoints[kind.function] = subscription.push_config.push_endpoint
-        yield from problems or [ok(f"topics and subscriptions of {name}", "as in shared/topology.json")]
+        yield from problems or [ok(f"topics and subscriptions of {name}", "match shared/topology.json")]
     yield from _functions(endpoints)
 
 
 class _Hop:
-    """What one subscription has to be: on ``topic``, in ``lane`` with ``then`` behind it, or the dead-letter one."""
+    """One subscription as it should be.
+
+    Args:
+        target: Where it is.
+        kind: Kind of job.
+        topic: Short name of its topic.
+        lane: Settings of its lane; None for the dead-letter subscription.
+        then: Short name of the topic that failed messages go to.
+    """
 
     def __init__(self, target: Target, kind: Topic, topic: str, lane: Lane | None, then: str) -> None:
         self.path = target.subscription(topic)
@@ -54,7 +62,7 @@ class _Hop:
     def problems(self, found: "Subscription") -> Iterator[str]:
         retention = timedelta(days=topology().dead_letter.retention_days)
         if "expiration_policy" not in found or found.expiration_policy.ttl:
-            yield "is deleted when idle, and what it would hold is lost: it must never expire; run `terraform apply`"
+            yield "expires when idle, and loses its messages then: it must never expire; run `terraform apply`"
         yield from _unlike("topic", found.topic, self._topic)
         if self._lane is None:
             yield from _unlike("push endpoint", found.push_config.push_endpoint or "none", "none")
@@ -63,7 +71,7 @@ class _Hop:
         if not found.push_config.push_endpoint:
             yield "pushes to no function: run `terraform apply`"
         if found.state == found.State.RESOURCE_ERROR:
-            yield "Pub/Sub cannot push: see the subscription in the console"
+            yield "Pub/Sub cannot push: open the subscription in the Google Cloud console"
         yield from _unlike("ordering", found.enable_message_ordering, self._kind.ordered)
         yield from _unlike("ack deadline", found.ack_deadline_seconds, self._lane.ack_deadline_seconds)
         retry, dead = found.retry_policy, found.dead_letter_policy
@@ -96,7 +104,7 @@ def _missing_topics(publisher: "PublisherClient", target: Target, kind: Topic) -
     for name in (kind.name, kind.retry_name, kind.dead_letter_name):
         path = target.topic(name)
         try:
-            publisher.get_topic(request={"topic": path}, timeout=_CALL_SECONDS, retry=None)
+            publisher.get_topic(request={"topic": path}, timeout=deadlines.QUERY_SECONDS, retry=None)
         except (NotFound, PermissionDenied) as error:
             yield failed(f"topic {path.rpartition('/')[2]}", f"{type(error).__name__}: {_ADVICE}")
 
@@ -105,7 +113,7 @@ def _subscription(subscriber: "SubscriberClient", path: str) -> "Subscription | 
     from google.api_core.exceptions import NotFound, PermissionDenied  # noqa: PLC0415
 
     try:
-        return subscriber.get_subscription(request={"subscription": path}, timeout=_CALL_SECONDS, retry=None)
+        return subscriber.get_subscription(request={"subscription": path}, timeout=deadlines.QUERY_SECONDS, retry=None)
     except (NotFound, PermissionDenied) as error:
         return failed(f"subscription {path.rpartition('/')[2]}", f"{type(error).__name__}: {_ADVICE}")
 
@@ -117,9 +125,17 @@ def _functions(endpoints: dict[str, str]) -> Iterator[Finding]:
             yield skipped(check, "only Pub/Sub may call it; `python -m ops status` shows whether it keeps up")
             continue
         try:
-            status = httpx.get(url, timeout=_CALL_SECONDS, trust_env=False).status_code
+            # functions-framework answers this path itself, so the function logs no refused push.
+            status = httpx.get(
+                f"{url.rstrip('/')}/favicon.ico", timeout=deadlines.QUERY_SECONDS, trust_env=False
+            ).status_code
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            yield failed(check, f"does not answer at {url} ({type(error).__name__}): see its log")
+            yield failed(
+                check, f"does not answer at {url} ({type(error).__name__}): run `python -m ops logs {function}`"
+            )
             continue
-        # To a request that is no push it says 400 or 405.
-        yield ok(check, "answers") if status < 500 else failed(check, f"answers {status} at {url}: see its log")
+        yield (
+            ok(check, "answers")
+            if status < 500
+            else failed(check, f"answers {status} at {url}: run `python -m ops logs {function}`")
+        )

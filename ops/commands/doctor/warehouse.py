@@ -1,4 +1,4 @@
-"""Whether BigQuery has what the archive function writes to and analysts read from."""
+"""Whether BigQuery has the tables that the archive function writes and the views that analysts read."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,24 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ops import google
-from ops.doctor.finding import Finding, failed, ok, skipped
+from ops import clients, deadlines
+from ops.commands.doctor.finding import Finding, failed, ok, skipped
 from ops.target import Target
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client, Table
 
-_TERRAFORM = Path(__file__).parents[2] / "terraform"
-_CALL_SECONDS = 15.0
+_TERRAFORM = Path(__file__).parents[3] / "terraform"
 
 
 def check_warehouse(target: Target) -> Iterator[Finding]:
-    """A line per table and view: there, and with every column of the schema.
+    """Check that each table and view exists, and that tables have every column of their schema.
 
     Raises:
-        GoogleAPIError, GoogleAuthError, RequestException: BigQuery cannot be asked.
+        GoogleAPIError: if BigQuery does not answer.
     """
-    client = google.bigquery(target.project)
+    client = clients.bigquery(target)
     try:
         for name, table in _json("schemas/tables.json").items():
             yield _check(
@@ -43,13 +42,13 @@ def _check(client: "Client", target: Target, what: str, name: str, columns: set[
     try:
         found: Table = client.get_table(
             f"{target.project}.{target.dataset}.{name}",
-            timeout=_CALL_SECONDS,
-            retry=DEFAULT_RETRY.with_timeout(_CALL_SECONDS),
+            timeout=deadlines.QUERY_SECONDS,
+            retry=DEFAULT_RETRY.with_timeout(deadlines.QUERY_SECONDS),
         )
     except NotFound:
-        return failed(check, "does not exist: run `terraform apply`, or see BIGQUERY_DATASET and --environment")
+        return failed(check, "does not exist: run `terraform apply`, or check BIGQUERY_DATASET and --environment")
     except Forbidden:
-        return skipped(check, "you may not see it: roles/bigquery.metadataViewer is missing")
+        return skipped(check, "you may not see it: ask for roles/bigquery.metadataViewer")
     if missing := columns - {column.name for column in found.schema}:
         return failed(check, f"has no column {', '.join(sorted(missing))}: run `terraform apply`")
     return ok(check, f"{len(found.schema)} columns")
