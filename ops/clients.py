@@ -3,6 +3,8 @@
 A client of Pub/Sub is returned once it is connected, so that an outage is one sentence after a few seconds.
 """
 
+import queue
+import time
 from typing import TYPE_CHECKING, Any
 
 from ops import deadlines
@@ -102,16 +104,22 @@ def short_retry() -> "Retry":
 def _connect(client: Any, target: Target) -> None:
     import grpc  # noqa: PLC0415
 
-    connected = grpc.channel_ready_future(client.transport.grpc_channel)
+    channel: grpc.Channel = client.transport.grpc_channel
+    states: queue.SimpleQueue[grpc.ChannelConnectivity] = queue.SimpleQueue()
+    channel.subscribe(states.put, try_to_connect=True)
+    # A refused connection is final for a local Pub/Sub. Google's addresses deserve a second try.
+    final = {grpc.ChannelConnectivity.TRANSIENT_FAILURE} if target.is_local else set()
+    until = time.monotonic() + deadlines.CONNECT_SECONDS
     try:
-        connected.result(timeout=deadlines.CONNECT_SECONDS)
-    except grpc.FutureTimeoutError:
-        connected.cancel()
-        client.transport.close()
-        raise pubsub_unreachable(target) from None
-    except BaseException:  # Ctrl-C
-        connected.cancel()
-        raise
+        while (state := states.get(timeout=max(0.0, until - time.monotonic()))) not in final:
+            if state is grpc.ChannelConnectivity.READY:
+                return
+    except queue.Empty:
+        pass
+    finally:
+        channel.unsubscribe(states.put)
+    client.transport.close()
+    raise pubsub_unreachable(target)
 
 
 def _plain_channel(host: str) -> "grpc.Channel":

@@ -1,6 +1,7 @@
 import asyncio
 import itertools
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping, Sequence
 from contextlib import suppress
@@ -140,6 +141,14 @@ def machine(environment: MutableMapping[str, str]) -> Machine:
     provision(project, dict.fromkeys(topology().functions, "http://127.0.0.1:9/"))
     target = Target(project, "", environment)
     return Machine(project, clients.publisher(target), clients.subscriber(target))
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C reach child processes, also where the shell that runs the tests ignores it."""
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, kept)
 
 
 @pytest.fixture

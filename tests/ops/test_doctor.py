@@ -1,4 +1,5 @@
 import asyncio
+import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, MutableMapping
@@ -116,7 +117,7 @@ async def test_where_all_is_well_every_line_is_ok_and_no_key_is_shown(
             )
     with closing(bigquery.client(bigquery_server, machine.project)) as client:
         await asyncio.to_thread(bigquery.create_tables, client, "all_is_well")
-    Path(".local").mkdir()
+    await asyncio.to_thread(Path(".local").mkdir)
     watch = machine.watch("cio-events")
     result = await asyncio.to_thread(ops, "doctor", "--region", "eu", "--webhook-url", webhook.url)
     assert {line.split()[0] for line in result.stdout.splitlines()} == {"ok"}, result.stdout
@@ -139,6 +140,18 @@ def test_where_nothing_is_set_each_line_says_what_to_do(ops: Ops) -> None:
         "function identify: does not answer",
     ):
         assert what in result.stdout
+
+
+@pytest.mark.usefixtures("machine")
+def test_json_has_each_finding_and_their_count(ops: Ops) -> None:
+    result = ops("doctor", "--json")
+    told = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert {each["verdict"] for each in told["findings"]} == {"ok", "failed", "skipped"}
+    assert sum(told[verdict] for verdict in ("ok", "failed", "skipped")) == len(told["findings"])
+    assert {"check": "ledger .local/ledger.sqlite", "verdict": "skipped"}.items() <= next(
+        each for each in told["findings"] if each["check"].startswith("ledger")
+    ).items()
 
 
 async def test_wrong_track_credentials_are_named(sim: Simulator) -> None:
@@ -334,6 +347,9 @@ async def test_a_ledger_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def test_a_ledger_in_the_cloud_that_does_not_answer_is_told(environment: MutableMapping[str, str]) -> None:
     environment["FIRESTORE_EMULATOR_HOST"] = "127.0.0.1:9"
+    import google.cloud.firestore  # noqa: PLC0415 - its second is not the ledger's
+
+    assert google.cloud.firestore
     started = time.monotonic()
     (found,) = check_ledger(Target("demo-project", "dev-", {}))
     assert (found.check, found.verdict) == ("ledger dev-cio-ledger", "failed")

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from typer.testing import Result
 
 from ops import job_builder
 from shared.jobs import InvalidJob, is_ulid
+from shared.redaction import loggable_key
 from tests.ops.conftest import Machine
 
 Ops = Callable[..., Result]
@@ -228,3 +230,44 @@ def test_a_job_that_expired_is_told_when_and_how_long_ago(days: float, ago: str)
 def test_a_body_that_has_data_of_its_own_is_not_taken_apart() -> None:
     body = b'{"broadcast_id": 1, "data": {"x": 1}}'
     assert job_builder.build("broadcast", body, {"job_id": "J"}).data == body
+
+
+def test_json_tells_counts_problems_and_the_job_id_that_logs_show(ops: Ops, machine: Machine) -> None:
+    assert machine.project
+    one = json.loads(ops("publish", "sync", "--person", "1", "--job-id", "order 7", "--json").stdout)
+    logged = loggable_key("order 7")
+    assert one == {
+        "published": 1,
+        "interrupted": False,
+        "problems": [],
+        "job_id": "order 7",
+        "job_id_in_logs": logged,
+    }
+    assert (
+        f"job_id order 7 (in logs: {logged})" in ops("publish", "sync", "--person", "1", "--job-id", "order 7").stderr
+    )
+    many = ops("publish", "sync", "--file", "-", "--dry-run", "--json", given=b'{"id": 1}\n{"id": ""}\n')
+    assert many.exit_code == 1
+    assert json.loads(many.stdout) == {
+        "valid": 1,
+        "invalid": 1,
+        "interrupted": False,
+        "problems": [{"line": 2, "field": "id", "problem": ANY}],
+        "job_id": None,
+        "job_id_in_logs": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("person", "identifiers"),
+    [
+        ("ada@example.com", {"email": "ada@example.com"}),
+        ("id:ada@example.com", {"id": "ada@example.com"}),
+        ("email:ada", {"email": "ada"}),
+        ("42", {"id": "42"}),
+    ],
+)
+def test_a_person_with_an_at_sign_is_an_email_address_unless_it_says_otherwise(
+    person: str, identifiers: dict[str, str]
+) -> None:
+    assert json.loads(job_builder.body_from_flags("identify", person, None, {}))["identifiers"] == identifiers

@@ -1,4 +1,8 @@
+import asyncio
 import json
+import os
+import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
@@ -14,6 +18,7 @@ from typer.testing import Result
 from ops import backlog, clients, console
 from ops.backlog import Backlog, CloudMonitoring
 from ops.errors import OperatorError
+from tests.function_process import ROOT
 from tests.ops.conftest import Machine
 
 Ops = Callable[..., Result]
@@ -170,3 +175,36 @@ def test_in_the_cloud_status_shows_what_cloud_monitoring_says(
 )
 def test_an_age_has_two_units(seconds: float, text: str) -> None:
     assert console.age(seconds) == text
+
+
+def test_json_has_a_number_for_each_lane(machine: Machine, ops: Ops) -> None:
+    machine.dead_letter("track", b"{}", job_id="J1")
+    lanes = json.loads(ops("status", "--json").stdout)["lanes"]
+    assert len(lanes) == 6 * 3
+    (found,) = [each for each in lanes if (each["kind"], each["lane"]) == ("track", "dead-letter")]
+    assert found["subscription"] == f"projects/{machine.project}/subscriptions/cio-track-dead-letter"
+    assert found["backlog"] == 1
+    assert found["oldest_seconds"] >= 0
+
+
+def test_watching_and_json_exclude_each_other(machine: Machine, ops: Ops) -> None:
+    assert machine.project
+    assert ops("status", "--watch", "--json").exit_code == 2
+
+
+@pytest.mark.usefixtures("interruptible")
+async def test_watching_shows_the_table_again_until_ctrl_c(machine: Machine) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ops", "status", "--watch", "--project", machine.project),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        for table in range(2):
+            assert (await process.stdout.readline()).split()[:2] == [b"kind", b"lane"], table
+            for _ in range(6 * 3):
+                await process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
