@@ -69,13 +69,13 @@ class LocalBroker:
             if name in known
         }
 
-    def has_undelivered(self, subscription: str) -> bool:
-        """Tell whether a pull would find something: a message that nobody holds. True if that is not known."""
+    def has_undelivered(self, subscription: str) -> bool | None:
+        """Tell whether a pull would find something: a message that nobody holds. None if that is not known."""
         try:
             counted = self._stats().get(subscription)
         except OperatorError:
-            return True
-        return counted is None or bool(counted["backlog"] > counted["in_flight"])
+            return None
+        return None if counted is None else bool(counted["backlog"] > counted["in_flight"])
 
     def _stats(self) -> Mapping[str, Any]:
         try:

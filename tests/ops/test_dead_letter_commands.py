@@ -23,6 +23,8 @@ from tests.ops.conftest import Broker, Machine
 Ops = Callable[..., Result]
 
 CANARY = "canary-7f3a"
+# As Machine.dead_letter has it.
+FIRST_PUBLISHED = {"first_publish_time": "2026-05-01T12:00:00+00:00"}
 SOON = ("--wait", "0.2")
 
 
@@ -73,7 +75,7 @@ def test_nothing_that_a_job_holds_is_shown_unless_asked_for(machine: Machine, op
     assert CANARY not in shown
     revealed = ops("dead-letters", "show", "identify", job_id, "--reveal", *SOON).stdout
     assert json.loads(revealed)["data"] == json.loads(data)
-    assert json.loads(revealed)["attributes"] == {"job_id": f"{CANARY}@example.com", "note": CANARY}
+    assert json.loads(revealed)["attributes"] == FIRST_PUBLISHED | {"job_id": f"{CANARY}@example.com", "note": CANARY}
 
 
 def test_what_a_publisher_wrote_cannot_steer_the_terminal(machine: Machine, ops: Ops) -> None:
@@ -107,7 +109,10 @@ def test_export_writes_a_private_file_of_what_could_be_published_again(
     first, second = sorted(
         map(json.loads, file.read_text().splitlines()), key=lambda line: line["attributes"]["job_id"]
     )
-    assert (first["data"], first["attributes"]) == (json.loads(body()), {"job_id": "J1", "channel": "sms"})
+    assert (first["data"], first["attributes"]) == (
+        json.loads(body()),
+        FIRST_PUBLISHED | {"job_id": "J1", "channel": "sms"},
+    )
     assert first["dead_letter"]["reason"] == "invalid"
     assert second["data_base64"] == "/w=="
     again = ops("dead-letters", "export", "send", str(file), *SOON)

@@ -187,7 +187,8 @@ def test_exported_dead_letters_can_be_mended_and_published_again(machine: Machin
     assert ops("publish", "send", "--file", str(shown)).stdout == "1 published\n"
     (message,) = watch(1)
     assert json.loads(message.data)["from"] == "+15550100"
-    assert dict(message.attributes) == {"job_id": "J1", "channel": "sms"}
+    first = {"first_publish_time": "2026-05-01T12:00:00+00:00"}
+    assert dict(message.attributes) == first | {"job_id": "J1", "channel": "sms"}
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def open_batch(
 
     def leased(kind: str) -> LeasedMessages:
         subscription = target.subscription(topology().topics[kind].dead_letter_name)
-        undelivered = (lambda: broker.has_undelivered(subscription)) if broker else (lambda: True)
+        undelivered = (lambda: broker.has_undelivered(subscription)) if broker else (lambda: None)
         return LeasedMessages(puller, settler, subscription, wait=wait, limit=limit, has_undelivered=undelivered)
 
     with ExitStack() as stack:

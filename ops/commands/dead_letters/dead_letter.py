@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ops.jobs import persons
 from shared.attributes import DeadLetterAttributes, republished
 from shared.pubsub.message import read_push
+from shared.topology import topology
 
 if TYPE_CHECKING:
     from google.pubsub_v1.types import PubsubMessage
@@ -26,7 +28,7 @@ class DeadLetter:
         job_id: The job's key, for earlier attempts and for a replay.
         data: The job's data as it was published.
         attributes: The job's attributes for publishing it again, its key and first publish time included.
-        ordering_key: Ordering key as published, or empty.
+        ordering_key: Ordering key for publishing it again, or empty.
         first_published_at: Time at which the application published it.
         arrived_at: Time at which it became a dead letter.
         reason: Reason that the function gave; ``forwarded`` if Pub/Sub itself gave up; empty if unknown.
@@ -59,13 +61,19 @@ def read_dead_letter(kind: str, message: "PubsubMessage") -> DeadLetter:
         job_id=pushed.key,
         data=message.data,
         attributes=republished(own, pushed.origin),
-        ordering_key=told.ordering_key or message.ordering_key,
+        ordering_key=_ordering_key(kind, message.data, own) or told.ordering_key or message.ordering_key,
         first_published_at=pushed.first_published_at,
         arrived_at=_utc(message.publish_time),
         reason=told.reason,
         error_class=told.error_class,
         details={name: value for name in _DETAILS if (value := getattr(told, name))},
     )
+
+
+def _ordering_key(kind: str, data: bytes, attributes: dict[str, str]) -> str:
+    # The dead letter has a hash of the key. A replayed job must be in order with newer jobs, which have the key itself.
+    about = persons(kind, data, attributes) if topology().topics[kind].ordered else ()
+    return about[0] if about else ""
 
 
 def _as_push(message: "PubsubMessage", attributes: dict[str, str]) -> bytes:

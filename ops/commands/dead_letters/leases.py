@@ -32,7 +32,7 @@ class LeasedMessages:
         subscription: ``projects/P/subscriptions/S``, a pull subscription.
         wait: Seconds without a message after which the subscription counts as read to its end.
         limit: Most messages to lease.
-        has_undelivered: Tells whether a pull would find something, where that is known. Then ``wait`` is not needed.
+        has_undelivered: Tells whether a pull would find something; None if unknown. Only then ``wait`` decides.
         extend_every: Seconds between two extensions of the leases; for tests.
     """
 
@@ -44,7 +44,7 @@ class LeasedMessages:
         *,
         wait: float,
         limit: int,
-        has_undelivered: Callable[[], bool] = lambda: True,
+        has_undelivered: Callable[[], bool | None] = lambda: None,
         extend_every: float = deadlines.EXTEND_LEASES_EVERY_SECONDS,
     ) -> None:
         self.subscription = subscription
@@ -82,8 +82,13 @@ class LeasedMessages:
             GoogleAPICallError: if the subscription is missing or may not be pulled from.
         """
         quiet_since = time.monotonic()
-        while not self._closing.is_set() and not self.is_cut_short and self._has_undelivered():
-            for received in self._pull(min(_MAX_PULLED_MESSAGES, self._limit - self.pulled)):
+        while not self._closing.is_set() and not self.is_cut_short:
+            undelivered = self._has_undelivered()
+            if undelivered is False:
+                return
+            # A pull that is cut off may lease messages that nobody sees. Where some wait, it answers soon.
+            patience = max(self._wait, deadlines.QUERY_SECONDS) if undelivered else self._wait
+            for received in self._pull(min(_MAX_PULLED_MESSAGES, self._limit - self.pulled), patience):
                 with self._lock:
                     is_new = received.message.message_id not in self._ack_ids
                     self._ack_ids[received.message.message_id] = received.ack_id
@@ -92,7 +97,7 @@ class LeasedMessages:
                     self.pulled += 1
                     yield received.message
             # One empty answer proves nothing: Pub/Sub may give it early.
-            if time.monotonic() - quiet_since >= self._wait / 2:
+            if time.monotonic() - quiet_since >= patience / 2:
                 return
 
     @property
@@ -123,13 +128,13 @@ class LeasedMessages:
         """End ``collect`` in another thread before its next pull."""
         self._closing.set()
 
-    def _pull(self, count: int) -> "Sequence[ReceivedMessage]":
+    def _pull(self, count: int, seconds: float) -> "Sequence[ReceivedMessage]":
         from google.api_core.exceptions import DeadlineExceeded  # noqa: PLC0415
 
         request = {"subscription": self.subscription, "max_messages": count}
         try:
             received: Sequence[ReceivedMessage] = self._puller.pull(
-                request=request, timeout=self._wait, retry=self._retry
+                request=request, timeout=seconds, retry=self._retry
             ).received_messages
         except DeadlineExceeded:
             return ()
