@@ -1,7 +1,5 @@
-"""``python -m ops``."""
-
-import sys
+"""Run ``python -m ops``."""
 
 from ops.cli import main
 
-sys.exit(main())
+main()

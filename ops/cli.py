@@ -1,37 +1,75 @@
-"""What an operator does with the product, on one machine and on Google Cloud."""
+"""The command line ``python -m ops``: its commands, and what it says when one fails."""
 
 import signal
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from ops import dead_letters, publish, screen, secrets
-from ops.doctor import doctor
-from ops.status import status
+from ops import console
+from ops.commands import dead_letters, secrets
+from ops.commands.doctor import doctor
+from ops.commands.logs import logs
+from ops.commands.publish import publish
+from ops.commands.status import status
+from ops.errors import sentence
 
-# Typer's own tracebacks show the values of variables.
+_PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+_INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells report it
+
+
+class _Commands(TyperGroup):
+    """Ends every command with a sentence: after an expected failure, and after Ctrl-C."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            console.note("interrupted")
+            raise typer.Exit(_INTERRUPTED_STATUS) from None
+        except Exception as error:
+            if (text := sentence(error)) is None:
+                raise
+            console.note(text)
+            raise typer.Exit(1) from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
+    # Typer's own tracebacks show the values of variables.
     pretty_exceptions_enable=False,
-    help="Publish jobs, look after dead letters, and see whether all is well.",
 )
-app.command()(publish.publish)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        project = tomllib.loads(_PYPROJECT.read_text())["project"]
+        print(f"{project['name']} {project['version']}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Publish jobs, handle dead letters, and see whether everything works."""
+
+
+app.command()(publish)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(doctor)
 app.command()(status)
+app.command()(logs)
 app.add_typer(secrets.app, name="secrets")
 
 
-def main() -> int:
-    """Run a command. An error of Google's is one line, as its text names the resource and what is missing."""
-    from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415
-    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
-
-    # As after Ctrl-C: what is held is given back.
+def main() -> None:
+    """Run one command. SIGTERM ends it like Ctrl-C: leased messages are given back."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        app(prog_name="python -m ops")
-    except (GoogleAPIError, GoogleAuthError) as error:
-        screen.say(f"{type(error).__name__}: {error}")
-        return 1
-    return 0
+    app(prog_name="python -m ops")

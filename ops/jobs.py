@@ -1,8 +1,8 @@
-"""Jobs as the functions judge them, and whom they are about."""
+"""Check jobs as the functions do, and find the persons they are about."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Any
 
 import msgspec
 
@@ -10,10 +10,6 @@ from shared.attributes import JobAttributes
 from shared.events import NotAnEventError, read_event
 from shared.jobs import InvalidJob, parse_broadcast, parse_identify, parse_send, parse_sync, parse_track
 from shared.jobs.operation import person_key
-from shared.outcome import Failed
-
-Guarantee = Literal["at_least_once", "at_most_once"]
-"""Values of ``delivery_guarantee``."""
 
 _IDENTIFIERS = ("id", "email", "phone", "cio_id", "anonymous_id")
 
@@ -22,32 +18,32 @@ def check(kind: str, data: bytes, attributes: Mapping[str, str]) -> tuple[str, .
     """Check a job as its function does.
 
     Returns:
-        Keys of the persons that it is about, such as ``id:42``; the one it is ordered by comes first.
+        Keys of the persons the job is about, such as ``id:42``; the person it is ordered by comes first.
 
     Raises:
-        InvalidJob: it can never succeed.
+        InvalidJob: if the job can never succeed.
     """
     persons = _parse(kind, data, attributes)
-    guarantee = attributes.get("delivery_guarantee")
-    if guarantee is not None and guarantee not in get_args(Guarantee):
-        raise InvalidJob("delivery_guarantee", f"must be one of {', '.join(get_args(Guarantee))}")
-    if (late := expiry(attributes)) is not None:
-        raise InvalidJob("expires_at", late.message)
+    if (problem := expiry_problem(attributes)) is not None:
+        raise InvalidJob("expires_at", problem)
+    JobAttributes.decode(attributes)
     return persons
 
 
-def expiry(attributes: Mapping[str, str]) -> Failed | None:
-    """What a function would say now of the attribute ``expires_at``; None when it does not object."""
+def expiry_problem(attributes: Mapping[str, str]) -> str | None:
+    """Judge the attribute ``expires_at`` as a function would now; None if the job may be done."""
+    now = datetime.now(UTC)
     try:
-        return JobAttributes.decode({"expires_at": attributes["expires_at"]}).expired(datetime.now(UTC))
-    except KeyError:
-        return None
+        read = JobAttributes.decode({name: attributes[name] for name in ("expires_at",) if name in attributes})
     except InvalidJob as error:
-        return Failed(error_class="invalid_job", reason="invalid", field=error.field, message=error.problem)
+        return error.problem
+    if read.expires_at is None or (expired := read.expired(now)) is None:
+        return None
+    return f"{expired.message}, {_ago((now - read.expires_at).total_seconds())}"
 
 
 def persons(kind: str, data: bytes, attributes: Mapping[str, str]) -> tuple[str, ...]:
-    """Keys of the persons that a job or an event names, also when it cannot succeed as it is."""
+    """Find the keys of the persons that a job or event names, even if it is invalid."""
     try:
         return tuple(filter(None, [read_event(data).person])) if kind == "events" else _parse(kind, data, attributes)
     except (InvalidJob, NotAnEventError):
@@ -55,11 +51,21 @@ def persons(kind: str, data: bytes, attributes: Mapping[str, str]) -> tuple[str,
 
 
 def read_person(text: str) -> tuple[str, str]:
-    """Name and value of an identifier as operators write it: ``id:42``, ``email:a@example.com``, or the value alone."""
+    """Read an identifier as operators write it: ``id:42``, ``email:a@example.com``, or a value alone.
+
+    A value alone is an email address if it contains ``@``, otherwise an id.
+    """
     name, colon, value = text.partition(":")
     if colon and name in _IDENTIFIERS:
         return name, value
     return ("email" if "@" in text else "id"), text
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("year", 31_557_600), ("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if count := int(seconds // size):
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
 
 
 def _parse(kind: str, data: bytes, attributes: Mapping[str, str]) -> tuple[str, ...]:
@@ -79,7 +85,7 @@ def _parse(kind: str, data: bytes, attributes: Mapping[str, str]) -> tuple[str, 
 
 
 def _named(data: bytes) -> tuple[str, ...]:
-    """What looks like an identifier in a body of which nothing is certain."""
+    """Find what looks like identifiers in a body that could not be parsed."""
     try:
         body = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

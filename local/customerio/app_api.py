@@ -55,8 +55,15 @@ class AppApi:
                 return self._broadcasts.listing(call, campaign)
             case "GET", ("v1", "info", "ip_addresses"):
                 return self._ip_addresses(call)
+            case "GET", ("v1", "workspaces"):
+                return self._workspaces(call)
             case _:
                 return meta_error(404, "not found")
+
+    def _workspaces(self, call: Call) -> Answer:
+        if call.auth != "ok":
+            return unauthorized()
+        return Answer(body=encode({"workspaces": [{"id": 1, "name": "local"}]}))
 
     def _ip_addresses(self, call: Call) -> Answer:
         if call.auth != "ok":

@@ -32,6 +32,7 @@ _KNOWN: Final = frozenset(
         f"{_TRIGGERS}/{{trigger_id}}/errors",
         "/v1/broadcasts/{id}/triggers",
         "/v1/info/ip_addresses",
+        "/v1/workspaces",
     }
 )
 

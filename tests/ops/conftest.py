@@ -1,6 +1,7 @@
 import asyncio
 import itertools
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping, Sequence
 from contextlib import suppress
@@ -14,8 +15,9 @@ from typer.testing import CliRunner, Result
 
 from local import bigquery
 from local.stack.provision import provision
-from ops import google
+from ops import clients
 from ops.cli import app
+from ops.target import Target
 from shared.topology import topology
 from tests.function_process import ROOT, accepts_connections, free_port
 
@@ -137,7 +139,16 @@ def machine(environment: MutableMapping[str, str]) -> Machine:
     project = f"machine-{next(_numbers)}"
     environment["GOOGLE_CLOUD_PROJECT"] = project
     provision(project, dict.fromkeys(topology().functions, "http://127.0.0.1:9/"))
-    return Machine(project, google.publisher(), google.subscriber())
+    target = Target(project, "", environment)
+    return Machine(project, clients.publisher(target), clients.subscriber(target))
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C reach child processes, also where the shell that runs the tests ignores it."""
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, kept)
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ from google.pubsub_v1.types import PubsubMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.dead_letters.letter import read_dead_letter
+from ops.commands.dead_letters.dead_letter import read_dead_letter
 from shared.attributes import republished, sanitize
 from shared.outcome import Failed
 from shared.pubsub.message import PushMessage, read_push
 from shared.pubsub.topic import dead_letter_attributes
+from shared.redaction import loggable_key
 
 PUBLISHED = datetime(2026, 5, 1, 12, 0, 0, 123000, tzinfo=UTC)
 FAILED = datetime(2026, 5, 1, 14, tzinfo=UTC)
@@ -54,7 +55,7 @@ def test_what_a_function_gave_up_is_the_job_as_it_was_published(own: dict[str, s
     delivery = push(data, own)
     letter = read_dead_letter("track", message(data, sanitize(dead_letter_attributes("track", delivery, FAILURE))))
     assert letter.attributes == republished(own, delivery.origin)
-    assert (letter.job_id, letter.data, letter.ordering_key) == (delivery.key, data, "id:1")
+    assert (letter.job_id, letter.data, letter.ordering_key) == (delivery.key, data, loggable_key("id:1"))
     assert (letter.reason, letter.error_class) == ("invalid", "rejected")
     assert letter.details == {
         "status": "207",
@@ -105,3 +106,10 @@ def test_what_somebody_else_put_there_is_taken_as_it_is() -> None:
 def test_a_dead_letter_in_a_log_shows_nothing_of_the_job() -> None:
     letter = read_dead_letter("send", message(b"canary", {"note": "canary"}, "email:canary"))
     assert "canary" not in repr(letter)
+
+
+def test_a_job_of_an_ordered_topic_has_the_ordering_key_that_newer_jobs_of_the_person_have() -> None:
+    data = b'{"identifiers":{"id":"1"}}'
+    failed = sanitize(dead_letter_attributes("identify", push(data, {}), FAILURE))
+    assert read_dead_letter("identify", message(data, failed)).ordering_key == "id:1"
+    assert read_dead_letter("identify", message(b"no json", failed)).ordering_key == loggable_key("id:1")

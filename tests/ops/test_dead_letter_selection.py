@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ops.dead_letters.letter import DeadLetter
-from ops.dead_letters.selection import Selection, instant
+from ops.commands.dead_letters.dead_letter import DeadLetter
+from ops.commands.dead_letters.selection import Selection, instant
 from ops.jobs import persons, read_person
 from shared.jobs.operation import person_key
 

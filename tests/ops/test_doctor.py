@@ -1,4 +1,7 @@
 import asyncio
+import json
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import closing
 from datetime import timedelta
@@ -13,13 +16,15 @@ from typer.testing import Result
 from local import bigquery
 from local.customerio import Credentials, Simulator
 from local.stack.provision import provision
-from ops import google
-from ops.doctor.customerio import check_customerio
-from ops.doctor.finding import Finding
-from ops.doctor.keys import read_keys
-from ops.doctor.pubsub import check_pubsub
-from ops.doctor.warehouse import check_warehouse
-from ops.doctor.webhook import check_webhook
+from ops import clients
+from ops.commands.doctor import check_disk
+from ops.commands.doctor.customerio import check_customerio
+from ops.commands.doctor.finding import Finding
+from ops.commands.doctor.keys import read_keys
+from ops.commands.doctor.ledger import check_ledger
+from ops.commands.doctor.pubsub import check_pubsub
+from ops.commands.doctor.warehouse import check_warehouse
+from ops.commands.doctor.webhook import check_webhook
 from ops.target import Target
 from shared.topology import topology
 from tests.function_process import RunningFunction, running_function
@@ -112,11 +117,12 @@ async def test_where_all_is_well_every_line_is_ok_and_no_key_is_shown(
             )
     with closing(bigquery.client(bigquery_server, machine.project)) as client:
         await asyncio.to_thread(bigquery.create_tables, client, "all_is_well")
+    await asyncio.to_thread(Path(".local").mkdir)
     watch = machine.watch("cio-events")
     result = await asyncio.to_thread(ops, "doctor", "--region", "eu", "--webhook-url", webhook.url)
     assert {line.split()[0] for line in result.stdout.splitlines()} == {"ok"}, result.stdout
     assert result.exit_code == 0
-    assert "23 ok, 0 failed, 0 skipped" in result.stderr
+    assert "25 ok, 0 failed, 0 skipped" in result.stderr
     for key in ("CUSTOMERIO_TRACK_API_KEY", "CUSTOMERIO_APP_API_KEY", "CUSTOMERIO_WEBHOOK_SIGNING_KEY"):
         assert environment[key] not in result.output
     (event,) = await asyncio.to_thread(watch, 1)
@@ -134,6 +140,18 @@ def test_where_nothing_is_set_each_line_says_what_to_do(ops: Ops) -> None:
         "function identify: does not answer",
     ):
         assert what in result.stdout
+
+
+@pytest.mark.usefixtures("machine")
+def test_json_has_each_finding_and_their_count(ops: Ops) -> None:
+    result = ops("doctor", "--json")
+    told = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert {each["verdict"] for each in told["findings"]} == {"ok", "failed", "skipped"}
+    assert sum(told[verdict] for verdict in ("ok", "failed", "skipped")) == len(told["findings"])
+    assert {"check": "ledger .local/ledger.sqlite", "verdict": "skipped"}.items() <= next(
+        each for each in told["findings"] if each["check"].startswith("ledger")
+    ).items()
 
 
 async def test_wrong_track_credentials_are_named(sim: Simulator) -> None:
@@ -157,7 +175,7 @@ async def test_a_wrong_region_is_told_with_the_right_one(sim: Simulator) -> None
 async def test_a_host_that_does_not_answer_is_named(sim: Simulator) -> None:
     found = await customerio(target_of(sim, CUSTOMERIO_TRACK_URL="http://127.0.0.1:9"))
     assert (
-        "http://127.0.0.1:9/api/v1/accounts/region cannot be reached: ConnectError"
+        "http://127.0.0.1:9/api/v1/accounts/region does not answer (ConnectError)"
         in failures(found)["Track API credentials"]
     )
 
@@ -231,7 +249,9 @@ async def test_missing_tables_and_columns_are_named(
     with closing(bigquery.client(bigquery_server, "demo-project")) as client:
         await asyncio.to_thread(client.create_dataset, "dev_customerio")
         await asyncio.to_thread(client.query_and_wait, "CREATE TABLE dev_customerio.events (event_id STRING)")
-    found = failures(await asyncio.to_thread(lambda: list(check_warehouse(Target("demo-project", "dev-", {})))))
+    found = failures(
+        await asyncio.to_thread(lambda: list(check_warehouse(Target("demo-project", "dev-", environment))))
+    )
     assert "has no column action_id, " in found["table dev_customerio.events"]
     assert "does not exist" in found["view dev_customerio.messages"]
 
@@ -242,27 +262,27 @@ async def test_a_webhook_with_another_key_is_told(webhook: RunningFunction) -> N
     found = await asyncio.to_thread(lambda: list(check_webhook(target, keys)))
     assert verdicts(found) == {
         "webhook refuses a wrong signature": "ok",
-        "webhook takes a right signature": "failed",
+        "webhook accepts a right signature": "failed",
     }
-    assert "secret webhook-signing-key" in failures(found)["webhook takes a right signature"]
+    assert "secret webhook-signing-key" in failures(found)["webhook accepts a right signature"]
 
 
 async def test_a_webhook_that_takes_everything_is_told(sim: Simulator) -> None:
     target = Target("demo-project", "", {"CUSTOMERIO_WEBHOOK_URL": f"{sim.track_url}/api/v1/metrics"})
     found = await asyncio.to_thread(lambda: list(check_webhook(target, KEYS)))
-    assert "should answer 401, and not" in failures(found)["webhook refuses a wrong signature"]
+    assert "must answer 401" in failures(found)["webhook refuses a wrong signature"]
 
 
 async def test_a_webhook_that_does_not_answer_is_told() -> None:
     target = Target("demo-project", "", {"CUSTOMERIO_WEBHOOK_URL": "http://127.0.0.1:9/"})
     found = await asyncio.to_thread(lambda: list(check_webhook(target, KEYS)))
-    assert "no answer (ConnectError)" in failures(found)["webhook takes a right signature"]
+    assert "no answer (ConnectError)" in failures(found)["webhook accepts a right signature"]
 
 
 @pytest.fixture
 def secret_manager(monkeypatch: pytest.MonkeyPatch) -> Any:
     with running_secret_manager() as manager:
-        monkeypatch.setattr(google, "secret_manager", manager.client)
+        monkeypatch.setattr(clients, "secret_manager", manager.client)
         yield manager
 
 
@@ -295,7 +315,7 @@ def test_secrets_that_the_operator_may_not_read_are_skipped(secret_manager: Fake
 def test_services_that_cannot_be_asked_are_named(ops: Ops, environment: MutableMapping[str, str]) -> None:
     environment.update(PUBSUB_EMULATOR_HOST="127.0.0.1:9", GOOGLE_CLOUD_PROJECT="demo-project")
     result = ops("doctor")
-    assert "Pub/Sub: cannot be asked: ServiceUnavailable" in result.stdout
+    assert "Pub/Sub: at 127.0.0.1:9 does not answer: start the local stack" in result.stdout
     assert "BigQuery: there are no credentials: run `gcloud auth" in result.stdout
     assert result.exit_code == 1
 
@@ -304,3 +324,67 @@ def test_a_key_in_a_variable_comes_before_secret_manager() -> None:
     environment = dict.fromkeys(KEYS, " a , b")
     keys, findings = read_keys(Target("demo-project", "dev-", environment))
     assert (set(keys.values()), findings) == ({("a", "b")}, [])
+
+
+async def test_a_ledger_that_can_be_written_is_ok_and_keeps_nothing_of_the_probe(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+    target = Target("demo-project", "", {"PUBSUB_EMULATOR_HOST": "127.0.0.1:9", "LEDGER": f"sqlite:{file}"})
+    for _ in range(2):
+        (found,) = await asyncio.to_thread(lambda: list(check_ledger(target)))
+        assert found == Finding(f"ledger {file}", "ok", "can be written and read")
+    with closing(sqlite3.connect(file)) as ledger:
+        assert ledger.execute("SELECT count(*) FROM claims").fetchone() == (0,)
+
+
+async def test_a_ledger_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+    file.write_bytes(b"not a database" * 100)
+    target = Target("demo-project", "", {"PUBSUB_EMULATOR_HOST": "127.0.0.1:9", "LEDGER": f"sqlite:{file}"})
+    (found,) = await asyncio.to_thread(lambda: list(check_ledger(target)))
+    assert found.verdict == "failed"
+    assert "SQLITE_NOTADB: check its file, its permissions and the free disk space" in found.text
+
+
+def test_a_ledger_in_the_cloud_that_does_not_answer_is_told(environment: MutableMapping[str, str]) -> None:
+    environment["FIRESTORE_EMULATOR_HOST"] = "127.0.0.1:9"
+    import google.cloud.firestore  # noqa: PLC0415 - its second is not the ledger's
+
+    assert google.cloud.firestore
+    started = time.monotonic()
+    (found,) = check_ledger(Target("demo-project", "dev-", {}))
+    assert (found.check, found.verdict) == ("ledger dev-cio-ledger", "failed")
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(("free", "verdict"), [(999_999_999, "failed"), (1_000_000_000, "ok")])
+def test_a_disk_that_is_nearly_full_is_told(environment: MutableMapping[str, str], free: int, verdict: str) -> None:
+    Path(".local").mkdir()
+    found = check_disk(Target("p", "", environment), lambda _: free)
+    assert (found.check, found.verdict) == ("disk", verdict)
+    assert "1.0 GB free for .local" in found.text
+
+
+async def test_the_functions_log_no_warning_about_the_doctor(machine: Machine, broker: Broker, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    environment = {
+        "GOOGLE_CLOUD_PROJECT": machine.project,
+        "PUBSUB_EMULATOR_HOST": broker.host,
+        "DEAD_LETTER_TOPIC": f"projects/{machine.project}/topics/cio-track-dead-letter",
+        "CUSTOMERIO_REGION": "us",
+        "CUSTOMERIO_SITE_ID": "site",
+        "CUSTOMERIO_TRACK_API_KEY": "key",
+    }
+    async with running_function("track", environment, log) as function:
+        before = log.read_text().count("WARNING")
+        name = f"projects/{machine.project}/subscriptions/cio-track"
+        machine.subscriber.modify_push_config(
+            request={"subscription": name, "push_config": {"push_endpoint": function.url}}
+        )
+        name = f"projects/{machine.project}/subscriptions/cio-track-retry"
+        machine.subscriber.modify_push_config(
+            request={"subscription": name, "push_config": {"push_endpoint": function.url}}
+        )
+        target = Target(machine.project, "", {"PUBSUB_EMULATOR_HOST": broker.host})
+        found = await asyncio.to_thread(lambda: list(check_pubsub(target)))
+        assert verdicts(found)["function track"] == "ok"
+        assert log.read_text().count("WARNING") == before

@@ -1,14 +1,17 @@
 import json
 import os
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from typer.testing import Result
 
-from ops import composing
+from ops import job_builder
 from shared.jobs import InvalidJob, is_ulid
+from shared.redaction import loggable_key
 from tests.ops.conftest import Machine
 
 Ops = Callable[..., Result]
@@ -123,7 +126,7 @@ def test_of_a_file_the_good_lines_are_published_and_the_bad_ones_named(
         "line 4: identifiers: must have exactly one of id, email, phone, cio_id; it has 2",
         "line 6: body: must be JSON in UTF-8, without NaN or Infinity",
         "line 7: expires_at: the attribute must be unix seconds, or ISO 8601 with an offset",
-        "line 8: attributes: must be an object of texts",
+        "line 8: attributes: must be an object whose values are strings",
     ]
     assert "canary" not in result.output
     messages = watch(3)
@@ -184,7 +187,8 @@ def test_exported_dead_letters_can_be_mended_and_published_again(machine: Machin
     assert ops("publish", "send", "--file", str(shown)).stdout == "1 published\n"
     (message,) = watch(1)
     assert json.loads(message.data)["from"] == "+15550100"
-    assert dict(message.attributes) == {"job_id": "J1", "channel": "sms"}
+    first = {"first_publish_time": "2026-05-01T12:00:00+00:00"}
+    assert dict(message.attributes) == first | {"job_id": "J1", "channel": "sms"}
 
 
 @pytest.mark.parametrize(
@@ -212,10 +216,59 @@ def test_flags_that_make_no_sense_are_refused(ops: Ops, arguments: tuple[str, ..
 )
 def test_attributes_are_checked_as_the_functions_check_them(attributes: dict[str, str], field: str) -> None:
     with pytest.raises(InvalidJob) as raised:
-        composing.job("sync", b'{"id": 1}', attributes)
+        job_builder.build("sync", b'{"id": 1}', attributes)
     assert raised.value.field == field
+
+
+@pytest.mark.parametrize(("days", "ago"), [(0.5, "12 hours ago"), (1.5, "1 day ago"), (800, "2 years ago")])
+def test_a_job_that_expired_is_told_when_and_how_long_ago(days: float, ago: str) -> None:
+    when = datetime.now(UTC) - timedelta(days=days)
+    with pytest.raises(InvalidJob) as raised:
+        job_builder.build("sync", b'{"id": 1}', {"expires_at": when.isoformat()})
+    assert raised.value.problem == f"expired at {when:%Y-%m-%d %H:%M} UTC, {ago}"
 
 
 def test_a_body_that_has_data_of_its_own_is_not_taken_apart() -> None:
     body = b'{"broadcast_id": 1, "data": {"x": 1}}'
-    assert composing.job("broadcast", body, {"job_id": "J"}).data == body
+    assert job_builder.build("broadcast", body, {"job_id": "J"}).data == body
+
+
+def test_json_tells_counts_problems_and_the_job_id_that_logs_show(ops: Ops, machine: Machine) -> None:
+    assert machine.project
+    one = json.loads(ops("publish", "sync", "--person", "1", "--job-id", "order 7", "--json").stdout)
+    logged = loggable_key("order 7")
+    assert one == {
+        "published": 1,
+        "interrupted": False,
+        "problems": [],
+        "job_id": "order 7",
+        "job_id_in_logs": logged,
+    }
+    assert (
+        f"job_id order 7 (in logs: {logged})" in ops("publish", "sync", "--person", "1", "--job-id", "order 7").stderr
+    )
+    many = ops("publish", "sync", "--file", "-", "--dry-run", "--json", given=b'{"id": 1}\n{"id": ""}\n')
+    assert many.exit_code == 1
+    assert json.loads(many.stdout) == {
+        "valid": 1,
+        "invalid": 1,
+        "interrupted": False,
+        "problems": [{"line": 2, "field": "id", "problem": ANY}],
+        "job_id": None,
+        "job_id_in_logs": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("person", "identifiers"),
+    [
+        ("ada@example.com", {"email": "ada@example.com"}),
+        ("id:ada@example.com", {"id": "ada@example.com"}),
+        ("email:ada", {"email": "ada"}),
+        ("42", {"id": "42"}),
+    ],
+)
+def test_a_person_with_an_at_sign_is_an_email_address_unless_it_says_otherwise(
+    person: str, identifiers: dict[str, str]
+) -> None:
+    assert json.loads(job_builder.body_from_flags("identify", person, None, {}))["identifiers"] == identifiers

@@ -1,9 +1,10 @@
+import json
 from collections.abc import Callable, Iterator, MutableMapping
 
 import pytest
 from typer.testing import Result
 
-from ops import google
+from ops import clients
 from tests.secrets.fake_secret_manager import FakeSecretManager, running_secret_manager
 
 Ops = Callable[..., Result]
@@ -16,7 +17,7 @@ IN_THE_CLOUD = ("--project", "demo-project", "--environment", "dev")
 def manager(environment: MutableMapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSecretManager]:
     del environment["PUBSUB_EMULATOR_HOST"]
     with running_secret_manager() as running:
-        monkeypatch.setattr(google, "secret_manager", running.client)
+        monkeypatch.setattr(clients, "secret_manager", running.client)
         yield running
 
 
@@ -26,6 +27,12 @@ def test_a_value_from_standard_input_becomes_the_newest_version(manager: FakeSec
     assert (result.exit_code, result.stdout) == (0, f"added {NAME}/versions/2\n")
     assert [value for _, value, _ in manager.secrets[NAME]] == [b"old", b"canary-value"]
     assert "canary" not in result.output
+
+
+def test_json_names_the_secret_and_its_new_version(manager: FakeSecretManager, ops: Ops) -> None:
+    manager.add(NAME, "old")
+    result = ops("secrets", "set", "app-api-key", *IN_THE_CLOUD, "--json", given="canary-value\n")
+    assert json.loads(result.stdout) == {"secret": NAME, "version": f"{NAME}/versions/2"}
 
 
 @pytest.mark.parametrize("given", ["", "\n", "two words", "two\nlines", "t\u00e4xt"])

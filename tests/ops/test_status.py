@@ -1,4 +1,8 @@
+import asyncio
 import json
+import os
+import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
@@ -11,8 +15,10 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.transport.requests import AuthorizedSession
 from typer.testing import Result
 
-from ops import google, screen, waiting
-from ops.waiting import MonitoringSource, SourceError, Waiting
+from ops import backlog, clients, console
+from ops.backlog import Backlog, CloudMonitoring
+from ops.errors import OperatorError
+from tests.function_process import ROOT
 from tests.ops.conftest import Machine
 
 Ops = Callable[..., Result]
@@ -42,14 +48,14 @@ def test_an_emulator_that_tells_no_numbers_is_an_error(ops: Ops, environment: Mu
     del environment["PUBSUB_ADMIN_URL"]
     result = ops("status", "--project", "p")
     assert result.exit_code == 1
-    assert "tells no numbers" in result.stderr
+    assert "PUBSUB_ADMIN_URL is not set" in result.stderr
 
 
 def test_a_broker_that_is_gone_is_an_error(ops: Ops, environment: MutableMapping[str, str]) -> None:
     environment["PUBSUB_ADMIN_URL"] = "http://127.0.0.1:9"
     result = ops("status", "--project", "p")
     assert result.exit_code == 1
-    assert "is the stack running?" in result.stderr
+    assert "start the local stack with `make run`" in result.stderr
 
 
 @dataclass
@@ -118,8 +124,8 @@ def test_cloud_monitoring_is_asked_for_both_metrics(cloud: FakeMonitoring, sessi
         "pubsub.googleapis.com/subscription/oldest_unacked_message_age": {"dev-cio-track": {"int64Value": "90"}},
     }
     others = [NAME.replace("track", other) for other in ("send", "sync")]
-    found = MonitoringSource("demo-project", session, url=cloud.url).waiting([NAME, *others])
-    assert found == {NAME: Waiting(12, 90.0), others[0]: Waiting(0, None)}
+    found = CloudMonitoring("demo-project", session, url=cloud.url).backlogs([NAME, *others])
+    assert found == {NAME: Backlog(12, 90.0), others[0]: Backlog(0, None)}
     assert cloud.asked[0]["filter"] == (
         'metric.type = "pubsub.googleapis.com/subscription/num_undelivered_messages" AND '
         'resource.labels.subscription_id = one_of("dev-cio-track", "dev-cio-send", "dev-cio-sync")'
@@ -132,13 +138,13 @@ def test_what_cloud_monitoring_refuses_is_said(
     cloud: FakeMonitoring, session: AuthorizedSession, status: int, said: str
 ) -> None:
     cloud.status = status
-    with pytest.raises(SourceError, match=said):
-        MonitoringSource("demo-project", session, url=cloud.url).waiting([NAME])
+    with pytest.raises(OperatorError, match=said):
+        CloudMonitoring("demo-project", session, url=cloud.url).backlogs([NAME])
 
 
 def test_cloud_monitoring_that_cannot_be_reached_is_said(session: AuthorizedSession) -> None:
-    with pytest.raises(SourceError, match="cannot be reached: ConnectionError"):
-        MonitoringSource("demo-project", session, url="http://127.0.0.1:9").waiting([NAME])
+    with pytest.raises(OperatorError, match=r"does not answer \(ConnectionError"):
+        CloudMonitoring("demo-project", session, url="http://127.0.0.1:9").backlogs([NAME])
 
 
 def test_in_the_cloud_status_shows_what_cloud_monitoring_says(
@@ -149,8 +155,8 @@ def test_in_the_cloud_status_shows_what_cloud_monitoring_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     del environment["PUBSUB_EMULATOR_HOST"]
-    monkeypatch.setattr(google, "monitoring", lambda: session)
-    monkeypatch.setattr(waiting, "_MONITORING", cloud.url)
+    monkeypatch.setattr(clients, "monitoring", lambda: session)
+    monkeypatch.setattr(backlog, "_MONITORING", cloud.url)
     cloud.values = {
         "pubsub.googleapis.com/subscription/num_undelivered_messages": {"dev-cio-track-retry": {"int64Value": "12"}},
         "pubsub.googleapis.com/subscription/oldest_unacked_message_age": {
@@ -168,4 +174,37 @@ def test_in_the_cloud_status_shows_what_cloud_monitoring_says(
     ("seconds", "text"), [(0.4, "0s"), (59, "59s"), (60, "1m"), (125, "2m 5s"), (3600, "1h"), (90061, "1d 1h")]
 )
 def test_an_age_has_two_units(seconds: float, text: str) -> None:
-    assert screen.age(seconds) == text
+    assert console.age(seconds) == text
+
+
+def test_json_has_a_number_for_each_lane(machine: Machine, ops: Ops) -> None:
+    machine.dead_letter("track", b"{}", job_id="J1")
+    lanes = json.loads(ops("status", "--json").stdout)["lanes"]
+    assert len(lanes) == 6 * 3
+    (found,) = [each for each in lanes if (each["kind"], each["lane"]) == ("track", "dead-letter")]
+    assert found["subscription"] == f"projects/{machine.project}/subscriptions/cio-track-dead-letter"
+    assert found["backlog"] == 1
+    assert found["oldest_seconds"] >= 0
+
+
+def test_watching_and_json_exclude_each_other(machine: Machine, ops: Ops) -> None:
+    assert machine.project
+    assert ops("status", "--watch", "--json").exit_code == 2
+
+
+@pytest.mark.usefixtures("interruptible")
+async def test_watching_shows_the_table_again_until_ctrl_c(machine: Machine) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ops", "status", "--watch", "--project", machine.project),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        for table in range(2):
+            assert (await process.stdout.readline()).split()[:2] == [b"kind", b"lane"], table
+            for _ in range(6 * 3):
+                await process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0

@@ -32,7 +32,7 @@ def test_beside_a_running_stack_it_is_used_and_that_is_said(
     environment["GOOGLE_CLOUD_PROJECT"] = "another-project"
     result = ops("status")
     assert result.exit_code == 0
-    assert result.stderr == "using the stack on this machine (.local/stack.env)\n"
+    assert result.stderr == "Using the local stack (.local/stack.env).\n"
     assert environment["STACK_PIDS"] == "a=1 b=2"
 
 

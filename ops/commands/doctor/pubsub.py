@@ -1,0 +1,141 @@
+"""Whether topics and subscriptions match ``topology.json``, and whether the functions answer."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from ops import clients, deadlines
+from ops.commands.doctor.finding import Finding, failed, ok, skipped
+from ops.target import Target
+from shared.topology import Lane, Topic, topology
+
+if TYPE_CHECKING:
+    from google.pubsub_v1 import PublisherClient, SubscriberClient
+    from google.pubsub_v1.types import Subscription
+
+_ADVICE = "run `terraform apply`, or check --project and --environment"
+
+
+def check_pubsub(target: Target) -> Iterator[Finding]:
+    """Check topics and subscriptions, one line per kind of job or per problem; then the functions.
+
+    Raises:
+        OperatorError: if Pub/Sub does not answer.
+        GoogleAPIError: if Pub/Sub refuses to answer.
+    """
+    publisher, subscriber = clients.publisher(target), clients.subscriber(target)
+    endpoints: dict[str, str] = {}
+    for name, kind in topology().topics.items():
+        problems = [*_missing_topics(publisher, target, kind)]
+        for hop in _hops(target, kind):
+            subscription = _subscription(subscriber, hop.path)
+            if isinstance(subscription, Finding):
+                problems.append(subscription)
+            else:
+                problems += [failed(hop.path.rpartition("/")[2], problem) for problem in hop.problems(subscription)]
+                if subscription.push_config.push_endpoint:
+                    endpoints[kind.function] = subscription.push_config.push_endpoint
+        yield from problems or [ok(f"topics and subscriptions of {name}", "match shared/topology.json")]
+    yield from _functions(endpoints)
+
+
+class _Hop:
+    """One subscription as it should be.
+
+    Args:
+        target: Where it is.
+        kind: Kind of job.
+        topic: Short name of its topic.
+        lane: Settings of its lane; None for the dead-letter subscription.
+        then: Short name of the topic that failed messages go to.
+    """
+
+    def __init__(self, target: Target, kind: Topic, topic: str, lane: Lane | None, then: str) -> None:
+        self.path = target.subscription(topic)
+        self._topic = target.topic(topic)
+        self._kind = kind
+        self._lane = lane
+        self._then = target.topic(then)
+
+    def problems(self, found: "Subscription") -> Iterator[str]:
+        retention = timedelta(days=topology().dead_letter.retention_days)
+        if "expiration_policy" not in found or found.expiration_policy.ttl:
+            yield "expires when idle, and loses its messages then: it must never expire; run `terraform apply`"
+        yield from _unlike("topic", found.topic, self._topic)
+        if self._lane is None:
+            yield from _unlike("push endpoint", found.push_config.push_endpoint or "none", "none")
+            yield from _unlike("retention", found.message_retention_duration, retention)
+            return
+        if not found.push_config.push_endpoint:
+            yield "pushes to no function: run `terraform apply`"
+        if found.state == found.State.RESOURCE_ERROR:
+            yield "Pub/Sub cannot push: open the subscription in the Google Cloud console"
+        yield from _unlike("ordering", found.enable_message_ordering, self._kind.ordered)
+        yield from _unlike("ack deadline", found.ack_deadline_seconds, self._lane.ack_deadline_seconds)
+        retry, dead = found.retry_policy, found.dead_letter_policy
+        yield from _unlike("minimum backoff", retry.minimum_backoff, _seconds(self._lane.minimum_backoff_seconds))
+        yield from _unlike("maximum backoff", retry.maximum_backoff, _seconds(self._lane.maximum_backoff_seconds))
+        yield from _unlike("dead-letter topic", dead.dead_letter_topic or "none", self._then)
+        yield from _unlike("delivery attempts", dead.max_delivery_attempts, self._lane.max_delivery_attempts)
+
+
+def _hops(target: Target, kind: Topic) -> list[_Hop]:
+    return [
+        _Hop(target, kind, kind.name, topology().lanes["main"], kind.retry_name),
+        _Hop(target, kind, kind.retry_name, topology().lanes["retry"], kind.dead_letter_name),
+        _Hop(target, kind, kind.dead_letter_name, None, ""),
+    ]
+
+
+def _seconds(count: int) -> timedelta:
+    return timedelta(seconds=count)
+
+
+def _unlike(what: str, found: Any, wanted: Any) -> Iterator[str]:
+    if found != wanted:
+        yield f"{what} is {found}, should be {wanted}: run `terraform apply`"
+
+
+def _missing_topics(publisher: "PublisherClient", target: Target, kind: Topic) -> Iterator[Finding]:
+    from google.api_core.exceptions import NotFound, PermissionDenied  # noqa: PLC0415
+
+    for name in (kind.name, kind.retry_name, kind.dead_letter_name):
+        path = target.topic(name)
+        try:
+            publisher.get_topic(request={"topic": path}, timeout=deadlines.QUERY_SECONDS, retry=None)
+        except (NotFound, PermissionDenied) as error:
+            yield failed(f"topic {path.rpartition('/')[2]}", f"{type(error).__name__}: {_ADVICE}")
+
+
+def _subscription(subscriber: "SubscriberClient", path: str) -> "Subscription | Finding":
+    from google.api_core.exceptions import NotFound, PermissionDenied  # noqa: PLC0415
+
+    try:
+        return subscriber.get_subscription(request={"subscription": path}, timeout=deadlines.QUERY_SECONDS, retry=None)
+    except (NotFound, PermissionDenied) as error:
+        return failed(f"subscription {path.rpartition('/')[2]}", f"{type(error).__name__}: {_ADVICE}")
+
+
+def _functions(endpoints: dict[str, str]) -> Iterator[Finding]:
+    for function, url in endpoints.items():
+        check = f"function {function}"
+        if url.startswith("https:"):
+            yield skipped(check, "only Pub/Sub may call it; `python -m ops status` shows whether it keeps up")
+            continue
+        try:
+            # functions-framework answers this path itself, so the function logs no refused push.
+            status = httpx.get(
+                f"{url.rstrip('/')}/favicon.ico", timeout=deadlines.QUERY_SECONDS, trust_env=False
+            ).status_code
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            yield failed(
+                check, f"does not answer at {url} ({type(error).__name__}): run `python -m ops logs {function}`"
+            )
+            continue
+        yield (
+            ok(check, "answers")
+            if status < 500
+            else failed(check, f"answers {status} at {url}: run `python -m ops logs {function}`")
+        )

@@ -1,0 +1,38 @@
+"""Every number of seconds that the operator's commands use."""
+
+CONNECT_SECONDS = 3.0
+"""Longest wait for the first connection to a service. With what follows, a command reports an outage within 5 s."""
+
+RETRY_SECONDS = 3.0
+"""How long a failed call to Google is tried again."""
+
+QUERY_SECONDS = 4.0
+"""Longest wait for a small request: a topic's settings, a table's schema, an HTTP check."""
+
+PUBLISH_SECONDS = 30.0
+"""Longest wait for one publish request, which may carry 9 MB over a slow line."""
+
+SETTLE_SECONDS = 10.0
+"""Longest wait for one request that acknowledges messages or extends their leases."""
+
+LEASE_SECONDS = 90
+"""Lease of the messages that a command holds: how long they stay hidden if it is killed."""
+
+EXTEND_LEASES_EVERY_SECONDS = 20.0
+"""Pause between two extensions of the leases; a quarter of a lease, so that three failures lose nothing."""
+
+DEFAULT_PULL_WAIT_SECONDS = 3.0
+"""How long a subscription must stay silent before it counts as read to its end, where nothing else tells."""
+
+RATE_STEP_SECONDS = 0.1
+"""Length of one step of a rate-limited replay."""
+
+WEBHOOK_SECONDS = 4.0
+"""Customer.io's own timeout for a webhook."""
+
+WATCH_LOCAL_SECONDS = 2.0
+WATCH_CLOUD_SECONDS = 30.0
+"""Pause between two tables of ``status --watch``. Cloud Monitoring samples once a minute."""
+
+FOLLOW_LOGS_SECONDS = 0.3
+"""Pause between two looks at the log files."""
