@@ -30,6 +30,8 @@ SIMULATOR_SHUTDOWN_SECONDS: Final = 0.5
 PART_START_SECONDS: Final = 60.0
 PART_STOP_SECONDS: Final = 10.0
 PART_POLL_SECONDS: Final = 0.05
+# How long the rest of a process's output is waited for once it has ended.
+LOG_END_SECONDS: Final = 1.0
 # How long a function may finish its requests after SIGTERM, below PART_STOP_SECONDS.
 FUNCTION_SHUTDOWN_SECONDS: Final = 5
 # Customer.io waits an hour after most failures of a webhook. Here somebody is watching.
