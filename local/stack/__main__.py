@@ -33,7 +33,6 @@ async def run() -> None:
     """
     from local.stack.stack import Stack  # noqa: PLC0415 - Google's clients take a second to import
 
-    print("Starting, with empty data.", flush=True)
     async with Stack(_DIRECTORY, options=Options.from_environment(os.environ), say=_say) as stack:
         _say(_HINT.format(webhook=stack.environment["CUSTOMERIO_WEBHOOK_URL"], logs=_DIRECTORY / "logs"))
         await stack.failed()

@@ -148,7 +148,7 @@ def _function(name: str, port: int, environment: Mapping[str, str], data: Path, 
     server = ["uvicorn", "--factory", application, "--no-access-log", "--log-level", "warning"]
     graceful = ["--timeout-graceful-shutdown", str(deadlines.FUNCTION_SHUTDOWN_SECONDS)]
     command = [sys.executable, "-m", *server, "--host", HOST, "--port", str(port), *graceful]
-    return Part(name, command, port, settings, health_path="/")
+    return Part(name, command, port, settings)
 
 
 def instance_rate(rate: str, time_scale: float) -> float:

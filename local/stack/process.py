@@ -9,8 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import aiohttp
-
 from local import deadlines
 from local.stack.errors import StackError
 from local.stack.log import copy_with_times
@@ -27,21 +25,19 @@ class PartFailedError(StackError):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A process to run, and how to tell that it is up.
+    """A process to run. It is up once its port is open.
 
     Args:
         name: Name for people and for the log file.
         command: Argument list.
         port: Port that it will listen on.
         environment: Variables added to this process's own.
-        health_path: Path that must answer below 500; None if an open port is enough.
     """
 
     name: str
     command: Sequence[str]
     port: int
     environment: Mapping[str, str] = field(default_factory=dict)
-    health_path: str | None = None
 
 
 class Running:
@@ -113,7 +109,9 @@ class Running:
     async def failure(self, status: int) -> PartFailedError:
         """Why the process ended, as one sentence and the place of its log."""
         await self._finish_log()
-        return PartFailedError(f"{self.part.name} {how_it_ended(status)}{self._last_words()}. Its log: {self.log}")
+        # A process that was killed had no chance to say why.
+        reason = self._last_words() if status > 0 else ""
+        return PartFailedError(f"{self.part.name} {how_it_ended(status)}{reason}. Its log: {self.log}")
 
     def _last_words(self) -> str:
         """The last line of the log that is not an access log's."""
@@ -131,17 +129,11 @@ class Running:
 
     async def _answers(self) -> bool:
         try:
-            if self.part.health_path is None:
-                _, writer = await asyncio.open_connection(HOST, self.part.port)
-                writer.close()
-                return True
-            async with (
-                aiohttp.ClientSession() as session,
-                session.get(f"http://{HOST}:{self.part.port}{self.part.health_path}") as response,
-            ):
-                return response.status < 500
-        except (OSError, aiohttp.ClientError):
+            _, writer = await asyncio.open_connection(HOST, self.part.port)
+        except OSError:
             return False
+        writer.close()
+        return True
 
 
 def how_it_ended(status: int) -> str:

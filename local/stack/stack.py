@@ -80,6 +80,7 @@ class Stack:
         self._folder.lock()
         try:
             self._folder.make_empty()
+            self._say("starting, with empty data")
             self._plan = plan(self._given, self._folder.data, self._options)
             await self._start(self._plan)
         except BaseException:
