@@ -59,7 +59,8 @@ class Running:
         return self._process.pid if self._process else 0
 
     async def start(self) -> None:
-        """Start the process."""
+        """Start the process. Its log file exists from then on, even while it says nothing."""
+        self.log.touch()
         self._process = await asyncio.create_subprocess_exec(
             *self.part.command,
             env={**os.environ, **self.part.environment},
