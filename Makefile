@@ -4,7 +4,7 @@ READY := $(VENV)/.ready
 JOBS ?= 20000
 SEED ?= 7
 
-.PHONY: run demo test lint format docs bench faults terraform-check lock clean help
+.PHONY: run demo reset test lint format docs bench faults terraform-check lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -18,6 +18,9 @@ run: $(READY)  ## the whole loop on this machine, left running until Ctrl-C
 
 demo: $(READY)  ## publish 200 jobs through a stack of its own, print what became of each, check that it adds up
 	@$(PYTHON) -m local.demo
+
+reset: $(READY)  ## remove the data and logs of make run and make demo, and nothing else
+	@$(PYTHON) -m local.stack reset
 
 test: $(READY)  ## all tests but Terraform's
 	@$(PYTHON) -m pytest --ignore=tests/terraform

@@ -1,13 +1,14 @@
-"""BigQuery on one machine: PyPI's ``local-bigquery`` (DuckDB underneath), with the tables and views of Terraform.
+"""BigQuery on one machine: the package ``local-bigquery``, on top of DuckDB, with Terraform's tables and views.
 
-DuckDB fetches extensions from its own site when it starts and stops where only a package registry is reached, so they
-are taken from PyPI's ``duckdb-extension-*`` instead. Those land below ``$HOME/.duckdb``: both the import and the server
-run with HOME set to a folder of ours, and nobody's home is touched.
+DuckDB downloads extensions when it starts, and stops where only a package registry can be reached. So the extensions
+come from the packages ``duckdb-extension-*``, which install them below ``$HOME/.duckdb``. The import and the server run
+with HOME set to a folder of the stack's, so that nobody's home is touched.
 """
 
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
@@ -18,12 +19,19 @@ import msgspec
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client
 
+# Relative to HOME: version and platform are folders.
+_EXTENSION_FILES = ".duckdb/extensions/*/*/*.duckdb_extension"
+_EXTENSION_MEGABYTES = 130
 EXTENSIONS = ("icu", "ducklake", "spatial")
 _TERRAFORM = Path(__file__).parents[1] / "terraform"
 
 
+class BigQueryError(Exception):
+    """BigQuery cannot start. The text is for the person at the terminal."""
+
+
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An entry of ``terraform/schemas/tables.json``. Partitions are days of ``partition_field``."""
+    """One table of ``terraform/schemas/tables.json``, partitioned by the day of ``partition_field``."""
 
     schema: str
     description: str
@@ -33,30 +41,52 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class View(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An entry of ``terraform/views/views.json``. A view reads tables and views of lower layers only."""
+    """One view of ``terraform/views/views.json``. It reads tables, and views of lower layers."""
 
     layer: int
     description: str
 
 
 def prepare(home: Path) -> None:
-    """Put DuckDB's extensions below ``home``. Seconds at first, nothing when they are there.
+    """Put DuckDB's extensions below ``home``: seconds at the first call, nothing later.
 
     Raises:
-        subprocess.CalledProcessError: the packages are not installed in this Python, or not for its DuckDB.
+        BigQueryError: if the packages are not installed for this DuckDB, or the disk is full.
     """
-    found = {
-        path.name.removesuffix(".duckdb_extension") for path in home.glob(".duckdb/extensions/*/*/*.duckdb_extension")
-    }
-    if found.issuperset(EXTENSIONS):
+    if _extensions_in(home).issuperset(EXTENSIONS):
         return
-    home.mkdir(parents=True, exist_ok=True)
     script = f"from duckdb_extensions import import_extension\nfor name in {EXTENSIONS!r}: import_extension(name)"
-    subprocess.run([sys.executable, "-c", script], check=True, env=environment(home), stdout=subprocess.DEVNULL)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        # The files get their names when they are whole: a copy that a full disk cut off does not count as installed.
+        with tempfile.TemporaryDirectory(dir=home) as unfinished:
+            command = [sys.executable, "-c", script]
+            done = subprocess.run(
+                command, check=False, env=environment(Path(unfinished)), capture_output=True, text=True
+            )
+            if done.returncode != 0:
+                raise _not_prepared(home, (done.stderr.strip().splitlines() or ["it said nothing"])[-1])
+            for path in Path(unfinished).glob(_EXTENSION_FILES):
+                target = home / path.relative_to(unfinished)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+    except OSError as error:
+        raise _not_prepared(home, str(error.strerror)) from None
+
+
+def _extensions_in(home: Path) -> set[str]:
+    return {path.name.removesuffix(".duckdb_extension") for path in home.glob(_EXTENSION_FILES)}
+
+
+def _not_prepared(home: Path, reason: str) -> BigQueryError:
+    return BigQueryError(
+        f"BigQuery cannot start: DuckDB's extensions could not be put into {home} ({reason}). "
+        f"They need {_EXTENSION_MEGABYTES} MB of disk. If a package is missing, `make clean` and start again."
+    )
 
 
 def command(*, port: int, grpc_port: int, project: str, dataset: str, data: Path) -> list[str]:
-    """Command line of the server; to be run with ``environment(home)`` after ``prepare(home)``."""
+    """The server's command line. Run it with ``environment(home)`` after ``prepare(home)``."""
     return [
         str(Path(sys.executable).with_name("local-bigquery")),
         "serve",
@@ -70,13 +100,13 @@ def command(*, port: int, grpc_port: int, project: str, dataset: str, data: Path
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Environment of the server: this process's, with HOME set."""
+    """The server's environment: this process's own, with HOME set to ``home``."""
     return os.environ | {"HOME": str(home)}
 
 
 def client(url: str, project: str) -> "Client":
-    """The official client, for the server at ``url``."""
-    from google.api_core.client_options import ClientOptions  # noqa: PLC0415 - half a second that the stack's start need not wait for
+    """Google's client for the server at ``url``. The caller closes it."""
+    from google.api_core.client_options import ClientOptions  # noqa: PLC0415 - half a second that a start need not take
     from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
     from google.cloud.bigquery import Client  # noqa: PLC0415
 
@@ -88,38 +118,38 @@ def client(url: str, project: str) -> "Client":
 
 
 def create_tables(client: "Client", dataset: str) -> None:
-    """Create the dataset's tables and views as Terraform does. A table that exists stays; views are made anew."""
+    """Create the dataset's tables and views as Terraform does. An existing table stays, views are replaced."""
     from google.cloud import bigquery  # noqa: PLC0415
 
     client.create_dataset(dataset, exists_ok=True)
     for name, table in tables().items():
-        made = bigquery.Table(
+        created = bigquery.Table(
             f"{client.project}.{dataset}.{name}", client.schema_from_json(_TERRAFORM / "schemas" / table.schema)
         )
-        made.description = table.description
-        made.time_partitioning = bigquery.TimePartitioning(field=table.partition_field)
-        made.clustering_fields = table.clustering
-        made.require_partition_filter = table.require_partition_filter
-        client.create_table(made, exists_ok=True)
+        created.description = table.description
+        created.time_partitioning = bigquery.TimePartitioning(field=table.partition_field)
+        created.clustering_fields = table.clustering
+        created.require_partition_filter = table.require_partition_filter
+        client.create_table(created, exists_ok=True)
     for name, view in sorted(views().items(), key=lambda entry: entry[1].layer):
-        made = bigquery.Table(f"{client.project}.{dataset}.{name}")
-        made.description = view.description
-        made.view_query = view_query(name, project=client.project, dataset=dataset)
-        client.delete_table(made, not_found_ok=True)
-        client.create_table(made)
+        created = bigquery.Table(f"{client.project}.{dataset}.{name}")
+        created.description = view.description
+        created.view_query = view_query(name, project=client.project, dataset=dataset)
+        client.delete_table(created, not_found_ok=True)
+        client.create_table(created)
 
 
 def tables() -> Mapping[str, Table]:
-    """The tables by name."""
+    """Terraform's tables by name."""
     return msgspec.json.decode((_TERRAFORM / "schemas" / "tables.json").read_bytes(), type=dict[str, Table])
 
 
 def views() -> Mapping[str, View]:
-    """The views by name."""
+    """Terraform's views by name."""
     return msgspec.json.decode((_TERRAFORM / "views" / "views.json").read_bytes(), type=dict[str, View])
 
 
 def view_query(name: str, *, project: str, dataset: str) -> str:
-    """SQL of a view, its placeholders filled as ``templatefile`` does."""
+    """The SQL of a view, with its placeholders filled as Terraform's ``templatefile`` fills them."""
     sql = (_TERRAFORM / "views" / f"{name}.sql").read_text()
     return Template(sql).substitute(project=project, dataset=dataset)

@@ -3,52 +3,76 @@
 GET    requests?since=N   every request with n > N: n, method, path, host, auth, status, body, time, items, errors
 GET    people             profiles, and suppressed identifiers with "suppressed": true
 GET    objects, deliveries, events, counts, faults
-PUT    faults             one fault or a list, instead of the present ones: see faults.py
-DELETE faults             no faults
+PUT    faults             replace all faults by one or a list: see faults.py
+DELETE faults             remove all faults
 POST   webhooks           queue an event, or a list of them, for signed delivery, byte for byte
 DELETE (/_sim itself, or all)   forget everything
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from itertools import batched
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
+from local.customerio.exchange import encode
+from local.customerio.gateway import read_body
 from local.customerio.people import Person
-from local.customerio.wire import encode
 from local.customerio.workspace import Workspace
 
-PREFIX: Final = "_sim"
+_PREFIX: Final = "/_sim"
 
-# Lists are written in pieces, so that a long one neither fills memory nor holds up the requests beside it.
-_PIECE: Final = 500
+# Lists are written in pieces, so that a long one neither fills memory nor holds up other requests.
+_ITEMS_PER_PIECE: Final = 500
+
+type Handler = Callable[[Workspace, web.Request], Awaitable[web.StreamResponse]]
 
 
-async def answer(
-    request: web.BaseRequest, parts: tuple[str, ...], body: bytes, workspace: Workspace
-) -> web.StreamResponse:
-    """Answer a request below `/_sim`; `parts` are the segments after it."""
-    lists = _LISTS.get("/".join(parts)) if request.method == "GET" else None
-    if lists is not None:
-        return await _list(request, lists(workspace))
-    if request.method == "GET" and parts == ("requests",):
-        return await _requests(request, workspace)
-    action = _ACTIONS.get((request.method, "/".join(parts)))
-    return _json(404, {"error": "not found"}) if action is None else action(workspace, body)
+def add_routes(app: web.Application, workspace: Workspace) -> None:
+    """Register everything below `/_sim` with aiohttp's router."""
+    routes: list[tuple[str, str, Handler]] = [
+        ("GET", "/requests", _requests),
+        ("GET", "/people", _listing(_people)),
+        ("GET", "/objects", _listing(lambda workspace: workspace.state.objects)),
+        ("GET", "/deliveries", _listing(lambda workspace: workspace.state.deliveries)),
+        ("GET", "/events", _listing(lambda workspace: workspace.state.events.report(workspace.state.people))),
+        ("GET", "/counts", _counts),
+        ("GET", "/faults", _get_faults),
+        ("PUT", "/faults", _put_faults),
+        ("DELETE", "/faults", _delete_faults),
+        ("POST", "/webhooks", _queue_webhooks),
+        ("DELETE", "", _reset),
+        ("DELETE", "/", _reset),
+        ("DELETE", "/all", _reset),
+        ("*", "/{path:.*}", _not_found),
+    ]
+    for method, path, handler in routes:
+        app.router.add_route(method, _PREFIX + path, partial(handler, workspace))
 
 
 def _json(status: int, value: object) -> web.Response:
     return web.Response(status=status, body=encode(value), content_type="application/json")
 
 
-async def _list(request: web.BaseRequest, values: Iterable[object]) -> web.StreamResponse:
+async def _not_found(_workspace: Workspace, _request: web.Request) -> web.StreamResponse:
+    return _json(404, {"error": "not found"})
+
+
+def _listing(values: Callable[[Workspace], Iterable[object]]) -> Handler:
+    async def handler(workspace: Workspace, request: web.Request) -> web.StreamResponse:
+        return await _stream(request, values(workspace))
+
+    return handler
+
+
+async def _stream(request: web.Request, values: Iterable[object]) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
     opening = b"["
-    for piece in batched(values, _PIECE, strict=False):
+    for piece in batched(values, _ITEMS_PER_PIECE, strict=False):
         await response.write(opening + b",".join(map(encode, piece)))
         opening = b","
         await asyncio.sleep(0)
@@ -57,60 +81,65 @@ async def _list(request: web.BaseRequest, values: Iterable[object]) -> web.Strea
     return response
 
 
-async def _requests(request: web.BaseRequest, workspace: Workspace) -> web.StreamResponse:
-    since = request.rel_url.query.get("since", "0")
+async def _requests(workspace: Workspace, request: web.Request) -> web.StreamResponse:
+    since = request.query.get("since", "0")
     if not since.isdecimal():
         return _json(400, {"error": "since must be a whole number"})
-    return await _list(request, workspace.records.since(int(since)))
+    return await _stream(request, workspace.request_log.since(int(since)))
 
 
-def _counts(workspace: Workspace, _body: bytes) -> web.Response:
-    return _json(200, {**workspace.world.counts.report(), "webhooks": workspace.webhooks.report()})
+async def _counts(workspace: Workspace, _request: web.Request) -> web.StreamResponse:
+    webhooks = workspace.webhooks.report()
+    # What will be reported later counts as queued too, so that 0 means: nothing more will come.
+    webhooks["queued"] += workspace.engagement.pending + workspace.triggers.pending
+    return _json(200, {**workspace.state.counts.report(), "webhooks": webhooks})
 
 
-def _get_faults(workspace: Workspace, _body: bytes) -> web.Response:
+async def _get_faults(workspace: Workspace, _request: web.Request) -> web.StreamResponse:
     return _json(200, workspace.faults.report())
 
 
-def _delete_faults(workspace: Workspace, _body: bytes) -> web.Response:
+async def _delete_faults(workspace: Workspace, _request: web.Request) -> web.StreamResponse:
     workspace.faults.clear()
     return web.Response(status=204)
 
 
-def _reset(workspace: Workspace, _body: bytes) -> web.Response:
+async def _reset(workspace: Workspace, _request: web.Request) -> web.StreamResponse:
     workspace.reset()
     return web.Response(status=204)
 
 
-def _put_faults(workspace: Workspace, body: bytes) -> web.Response:
+async def _put_faults(workspace: Workspace, request: web.Request) -> web.StreamResponse:
     try:
-        workspace.faults.replace(body)
+        workspace.faults.replace(await read_body(request) or b"")
     except msgspec.DecodeError as error:
         return _json(400, {"error": str(error)})
     return _json(200, workspace.faults.report())
 
 
-def _queue_webhooks(workspace: Workspace, body: bytes) -> web.Response:
+async def _queue_webhooks(workspace: Workspace, request: web.Request) -> web.StreamResponse:
     if not workspace.webhooks.has_target:
         return _json(409, {"error": "the simulator was started without a webhook URL"})
     try:
-        value = msgspec.json.decode(body)
-        raws = (
-            [bytes(raw) for raw in msgspec.json.decode(body, type=list[msgspec.Raw])]
-            if isinstance(value, list)
-            else [body]
-        )
+        raws = _raw_events(await read_body(request) or b"")
     except msgspec.DecodeError as error:
         return _json(400, {"error": str(error)})
-    events = value if isinstance(value, list) else [value]
-    for event, raw in zip(events, raws, strict=True):
+    for raw in raws:
+        event = msgspec.json.decode(raw)
         workspace.webhooks.queue_raw(event.get("metric") if isinstance(event, dict) else None, raw)
     return _json(202, {"queued": len(raws)})
 
 
+def _raw_events(body: bytes) -> list[bytes]:
+    """The bytes of each event of a list, or of the one event."""
+    if isinstance(msgspec.json.decode(body), list):
+        return [bytes(raw) for raw in msgspec.json.decode(body, type=list[msgspec.Raw])]
+    return [body]
+
+
 def _people(workspace: Workspace) -> Iterator[dict[str, Any]]:
-    people = workspace.world.people
-    events = workspace.world.events.per_person(people)
+    people = workspace.state.people
+    events = workspace.state.events.per_person(people)
     for person in list(people):
         yield _profile(person, events.get(person.cio_id, 0))
     for group in people.suppressed:
@@ -137,24 +166,3 @@ def _profile(person: Person, events: int) -> dict[str, Any]:
         "changed_at": person.changed_at,
         "events": events,
     }
-
-
-def _events(workspace: Workspace) -> Iterator[dict[str, Any]]:
-    return workspace.world.events.report(workspace.world.people)
-
-
-_LISTS: dict[str, Callable[[Workspace], Iterable[object]]] = {
-    "people": _people,
-    "objects": lambda workspace: workspace.world.objects,
-    "deliveries": lambda workspace: workspace.world.deliveries,
-    "events": _events,
-}
-_ACTIONS: dict[tuple[str, str], Callable[[Workspace, bytes], web.Response]] = {
-    ("GET", "counts"): _counts,
-    ("GET", "faults"): _get_faults,
-    ("PUT", "faults"): _put_faults,
-    ("DELETE", "faults"): _delete_faults,
-    ("POST", "webhooks"): _queue_webhooks,
-    ("DELETE", ""): _reset,
-    ("DELETE", "all"): _reset,
-}

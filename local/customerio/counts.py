@@ -1,4 +1,4 @@
-"""Counters that never lose anything, whatever the rings of records forget."""
+"""Counters of everything that happened, including what is no longer on record."""
 
 from collections import Counter, defaultdict
 from typing import Any, Literal

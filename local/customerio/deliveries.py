@@ -1,7 +1,7 @@
-"""Messages that were "sent", and the reporting webhooks that tell their fate.
+"""Messages that were "sent", and the reporting webhooks that tell what became of them.
 
-A word in the address decides it, so that a test or a demo can ask for any outcome. It is looked for in the local part
-of an email address, otherwise in the recipient and the person's identifiers:
+A word in the address decides what becomes of a message, so that a test or a demo can ask for any outcome. The word is
+looked for in the local part of an email address, otherwise in the recipient and the person's identifiers:
 
     drop         dropped: the address is suppressed
     bounce       sent, bounced
@@ -9,10 +9,11 @@ of an email address, otherwise in the recipient and the person's identifiers:
     unsubscribe  sent, delivered, opened, unsubscribed
     (none)       sent, delivered, opened, and clicked for every fourth delivery
 
-A channel reports only the metrics that Customer.io documents for it. No object type is documented for inbox messages:
-they report nothing.
+A channel reports only the metrics that Customer.io documents for it. Inbox messages report nothing, because no object
+type is documented for them.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
@@ -24,9 +25,11 @@ type Channel = Literal["email", "push", "sms", "whatsapp", "inbox_message", "in_
 type Status = Literal["sent", "drafted", "scheduled", "failed", "undeliverable"]
 
 CHANNELS: Final[tuple[Channel, ...]] = ("email", "push", "sms", "whatsapp", "inbox_message", "in_app")
+_NO_RECIPIENT: Final = "the message has no recipient"
+# Every fourth delivery is clicked.
 CLICKED_EVERY: Final = 4
 
-_METRICS: Final[Mapping[Channel, frozenset[str]]] = {
+_METRICS_BY_CHANNEL: Final[Mapping[Channel, frozenset[str]]] = {
     "email": frozenset(
         {"drafted", "sent", "delivered", "opened", "clicked", "bounced", "dropped", "spammed", "unsubscribed"}
     ),
@@ -36,7 +39,7 @@ _METRICS: Final[Mapping[Channel, frozenset[str]]] = {
     "in_app": frozenset({"sent", "opened", "clicked"}),
     "inbox_message": frozenset(),
 }
-_FATES: Final[Mapping[str, tuple[str, ...]]] = {
+_METRICS_BY_WORD: Final[Mapping[str, tuple[str, ...]]] = {
     "drop": ("dropped",),
     "bounce": ("sent", "bounced"),
     "spam": ("sent", "delivered", "opened", "spammed"),
@@ -51,13 +54,23 @@ _ENGAGED: Final = ("sent", "delivered", "opened")
 _FAILURES: Final[Mapping[str, str]] = {
     "bounced": "550 5.5.0 Requested action not taken: mailbox unavailable",
     "dropped": "the recipient is suppressed",
-    "failed": "the message has no recipient",
+    "failed": _NO_RECIPIENT,
     "undeliverable": "the person is unsubscribed",
+}
+
+_NO_RECIPIENT_BY_CHANNEL: Final[Mapping[Channel, str]] = {
+    "push": "the person has no device",
+    "sms": "the person has no phone number",
+    "whatsapp": "the person has no phone number",
 }
 
 
 class Delivery(msgspec.Struct):
-    """One message. `recipients` are the devices of a push; `metrics` lists what was reported, in order."""
+    """One message.
+
+    `recipients` are the devices of a push. `metrics` lists what was reported so far, in order, and `reported_at` the
+    unix time in seconds of each metric's first report.
+    """
 
     delivery_id: str
     channel: Channel
@@ -70,10 +83,19 @@ class Delivery(msgspec.Struct):
     recipients: list[dict[str, Any]] | None = None
     status: Status = "sent"
     metrics: list[str] = []
+    reported_at: dict[str, int] = {}
+
+    def reported(self, metric: str, at: int) -> None:
+        self.metrics.append(metric)
+        self.reported_at.setdefault(metric, at)
 
 
 class Deliveries:
-    """The newest deliveries by id."""
+    """The newest deliveries by id.
+
+    Args:
+        limit: Number of deliveries kept; the oldest is forgotten for a new one.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -83,19 +105,22 @@ class Deliveries:
     def __iter__(self) -> Iterator[Delivery]:
         return iter(list(self._by_id.values()))
 
-    def add(self, delivery: Delivery) -> list[dict[str, Any]]:
-        """Keep it; returns the reporting webhooks it causes, in order."""
+    def find(self, delivery_id: str) -> Delivery | None:
+        return self._by_id.get(delivery_id)
+
+    def add(self, delivery: Delivery) -> list[str]:
+        """Keep the delivery. Returns the metrics that it will report, in order."""
         self._added += 1
         self._by_id[delivery.delivery_id] = delivery
         if len(self._by_id) > self._limit:
             del self._by_id[next(iter(self._by_id))]
-        delivery.metrics = _metrics(delivery, clicked=self._added % CLICKED_EVERY == 0)
-        return [_event(delivery, metric) for metric in delivery.metrics]
+        return _metrics(delivery, clicked=self._added % CLICKED_EVERY == 0)
 
     def add_metric(self, delivery_id: str, metric: str) -> None:
-        """Reported by the application itself. Unknown deliveries are accepted, as Customer.io does."""
-        if delivery_id in self._by_id:
-            self._by_id[delivery_id].metrics.append(metric)
+        """Note a metric that the application reports. An unknown delivery is ignored, as at Customer.io."""
+        delivery = self._by_id.get(delivery_id)
+        if delivery is not None:
+            delivery.reported(metric, int(time.time()))
 
 
 def _metrics(delivery: Delivery, *, clicked: bool) -> list[str]:
@@ -103,15 +128,15 @@ def _metrics(delivery: Delivery, *, clicked: bool) -> list[str]:
         case "scheduled":
             return []
         case "drafted":
-            fate: tuple[str, ...] = ("drafted",)
+            metrics: tuple[str, ...] = ("drafted",)
         case "failed" | "undeliverable":
-            return [delivery.status] if _METRICS[delivery.channel] else []
+            return [delivery.status] if _METRICS_BY_CHANNEL[delivery.channel] else []
         case "sent":
             text = _marked_text(delivery)
-            fate = next((fate for word, fate in _FATES.items() if word in text), _ENGAGED)
-            if clicked and fate is _ENGAGED:
-                fate = (*_ENGAGED, "clicked")
-    return [metric for metric in fate if metric in _METRICS[delivery.channel]]
+            metrics = next((metrics for word, metrics in _METRICS_BY_WORD.items() if word in text), _ENGAGED)
+            if clicked and metrics is _ENGAGED:
+                metrics = (*_ENGAGED, "clicked")
+    return [metric for metric in metrics if metric in _METRICS_BY_CHANNEL[delivery.channel]]
 
 
 def _marked_text(delivery: Delivery) -> str:
@@ -122,8 +147,11 @@ def _marked_text(delivery: Delivery) -> str:
     return " ".join([delivery.recipient or "", *devices, *known]).lower()
 
 
-def _event(delivery: Delivery, metric: str) -> dict[str, Any]:
-    """One reporting webhook in the shape of its channel and metric: https://docs.customer.io/integrations/api/webhooks/."""
+def reporting_event(delivery: Delivery, metric: str, at: int) -> dict[str, Any]:
+    """One reporting webhook in the shape of its channel and metric; `at` is its unix time in seconds.
+
+    Source: https://docs.customer.io/integrations/api/webhooks/
+    """
     data: dict[str, Any] = {
         "customer_id": delivery.identifiers.get("id") or delivery.identifiers.get("cio_id") or "",
         "delivery_id": delivery.delivery_id,
@@ -131,7 +159,7 @@ def _event(delivery: Delivery, metric: str) -> dict[str, Any]:
         **delivery.origin,
     }
     if metric in _FAILURES and delivery.channel != "push":
-        data["failure_message"] = _FAILURES[metric]
+        data["failure_message"] = failure_message(delivery, metric)
     if metric == "clicked":
         data |= {"href": "https://example.com/", "link_id": 1}
     data |= _EMAIL_MACHINE_FLAGS.get(metric, {}) if delivery.channel == "email" else {}
@@ -145,14 +173,21 @@ def _event(delivery: Delivery, metric: str) -> dict[str, Any]:
         "event_id": new_ulid(),
         "object_type": delivery.channel,
         "metric": metric,
-        "timestamp": delivery.queued_at,
+        "timestamp": at,
         "data": data,
     }
 
 
+def failure_message(delivery: Delivery, metric: str) -> str | None:
+    """Why a delivery failed, in Customer.io's manner, or None if the metric is no failure."""
+    if metric == "failed":
+        return _NO_RECIPIENT_BY_CHANNEL.get(delivery.channel, _NO_RECIPIENT)
+    return _FAILURES.get(metric)
+
+
 def _push_recipients(delivery: Delivery, metric: str) -> dict[str, Any]:
     if metric in ("failed", "undeliverable"):
-        return {"failure_message": _FAILURES[metric]}
+        return {"failure_message": failure_message(delivery, metric)}
     devices = delivery.recipients or []
     if metric == "bounced":
         devices = [device | {"failure_message": "Unregistered"} for device in devices]

@@ -1,4 +1,4 @@
-"""Events that were applied, newest kept, and the ids by which repeats are dropped."""
+"""Events that were applied, the newest of them kept, and the ids by which repeats are dropped."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -7,11 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from local.customerio.people import People, Person
+from shared.jobs import limits as published
 
-# Customer.io does not publish how long it remembers an event id; this many of the latest are remembered here.
-REMEMBERED_IDS: Final = 1_000_000
-# From here on a number can only be milliseconds, which Customer.io does not take for a unix time.
-_MILLISECONDS: Final = 100_000_000_000
+# Customer.io does not publish how long it remembers an event id. Here the latest million are remembered.
+MAX_REMEMBERED_IDS: Final = 1_000_000
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -33,14 +32,14 @@ class EventLog:
         self._ids: dict[str, None] = {}
 
     def repeats(self, event_id: str | None) -> bool:
-        """True if this id was seen before; remembers it otherwise."""
+        """Whether this id was seen before. A new one is remembered."""
         if event_id is None:
             return False
         event_id = event_id.upper()
         if event_id in self._ids:
             return True
         self._ids[event_id] = None
-        if len(self._ids) > REMEMBERED_IDS:
+        if len(self._ids) > MAX_REMEMBERED_IDS:
             del self._ids[next(iter(self._ids))]
         return False
 
@@ -48,7 +47,7 @@ class EventLog:
         self._events.append(event)
 
     def report(self, people: People) -> Iterator[dict[str, Any]]:
-        """Oldest first. An anonymous event belongs to whoever has its anonymous_id by now."""
+        """All events, oldest first. An anonymous event belongs to whoever has its anonymous_id by now."""
         for event in list(self._events):
             person = self._owner(event, people)
             yield {
@@ -63,7 +62,7 @@ class EventLog:
             }
 
     def per_person(self, people: People) -> dict[str, int]:
-        """Events still on record by cio_id."""
+        """The number of events on record for each cio_id."""
         numbers: dict[str, int] = {}
         for event in self._events:
             person = self._owner(event, people)
@@ -78,9 +77,12 @@ class EventLog:
 
 
 def unix_seconds(value: object) -> int | None:
-    """A unix time in seconds, or None: Customer.io puts the time of receipt in place of anything else."""
+    """A unix time in seconds, or None for anything else, which Customer.io replaces by the time of receipt.
+
+    A number that can only be milliseconds is not a unix time.
+    """
     if isinstance(value, str) and value.isdecimal():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _MILLISECONDS:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < published.LATEST_TIMESTAMP:
         return None
     return int(value)

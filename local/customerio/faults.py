@@ -1,17 +1,18 @@
-"""Faults on demand: what a test or an operator asks the simulator to do wrong.
+"""Faults on demand: what a test or an operator wants the simulator to do wrong.
 
-A fault is a JSON object. What it does, at least one of:
+A fault is a JSON object. It names what it does, at least one of:
 
-    status   answer this HTTP status instead, with `body` if given (a text is sent as it is)
+    status   answer this HTTP status instead, with `body` if given (text is sent as it is)
     reset    reset the connection instead of answering
     rate     answer 429, or `status`, above this many requests per second
     delay    wait this many seconds before the answer
     items    refuse operations of a Track v2 request: see ItemFault
 
-When it does it, all optional, all must hold: `path` a prefix, `host` track or app, `share` of the requests from 0 to 1
-drawn with `seed`, `until` a unix time, `count` a number of requests. `after_accept` applies the request first, so that
-the caller cannot know its fate. `retry_after` adds that header, in seconds. Of several faults all delays add up, and
-the first that answers wins.
+It may say when it acts, and acts where all of these hold: `path` is a prefix of the path, `host` is track or app, a
+random draw with `seed` falls into `share` (0 to 1) of the requests, the unix time is before `until`, and fewer than
+`count` requests were hit. `after_accept` applies the request first, so that the caller cannot know its outcome.
+`retry_after` adds that header, in seconds. When several faults act, their delays add up and the first one that answers
+wins.
 """
 
 import random
@@ -22,7 +23,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from local.customerio.wire import Host, ItemError, Rejection
+from local.customerio.exchange import Host, ItemError, Rejection
+from local.customerio.rates import TokenBucket
 
 type Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -30,7 +32,7 @@ _RATE_LIMITED: Final = 429
 
 
 class ItemFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which operations are refused, and how: by `index` from 0, by a `match` in their JSON as sent, or by `share`."""
+    """Refusal of operations, chosen by `index` from 0, by `match` (a text in their JSON as sent) or by `share`."""
 
     reason: str = "invalid"
     field: str = "attributes"
@@ -41,12 +43,11 @@ class ItemFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     def __post_init__(self) -> None:
         if self.index is None and self.match is None and self.share is None:
-            msg = "items needs one of index, match, share"
-            raise ValueError(msg)
+            raise ValueError("items needs one of index, match, share")
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """See the module's text. `count` goes down as it acts."""
+    """One fault, as described above. `count` goes down each time it acts."""
 
     status: Annotated[int, Meta(ge=200, le=599)] | None = None
     delay: Annotated[float, Meta(gt=0, le=600)] | None = None
@@ -65,12 +66,11 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         if self.status is None and self.delay is None and not self.reset and self.items is None and self.rate is None:
-            msg = "a fault needs one of status, delay, reset, items, rate"
-            raise ValueError(msg)
+            raise ValueError("a fault needs one of status, delay, reset, items, rate")
 
 
-class Verdict(msgspec.Struct):
-    """What the faults make of one request. `status` None and no `reset`: the ordinary answer, after `delay` seconds."""
+class Effect(msgspec.Struct):
+    """What faults do to one request. Without `status` and `reset` it gets its ordinary answer after `delay` seconds."""
 
     delay: float = 0.0
     status: int | None = None
@@ -81,18 +81,17 @@ class Verdict(msgspec.Struct):
     reject: Rejection | None = None
 
     @property
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         return self.reset or self.status is not None
 
 
-class _Active:
-    """A fault with its dice and its token bucket, which holds one second's worth of requests."""
+class _ActiveFault:
+    """A fault with its random numbers and its token bucket, which holds one second's worth of requests."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
-        self._random = random.Random(fault.seed)  # noqa: S311 - repeatable dice are the point of a seed
-        self._tokens = max(1.0, fault.rate or 0.0)
-        self._filled_at = time.monotonic()
+        self._random = random.Random(fault.seed)  # noqa: S311 - a seed makes it repeatable
+        self._bucket = None if fault.rate is None else TokenBucket(fault.rate, fault.rate)
 
     def acts_on(self, host: Host, path: str) -> bool:
         fault = self.fault
@@ -107,16 +106,7 @@ class _Active:
         return True
 
     def over_rate(self) -> bool:
-        rate = self.fault.rate
-        if rate is None:
-            return False
-        now = time.monotonic()
-        self._tokens = min(max(1.0, rate), self._tokens + (now - self._filled_at) * rate)
-        self._filled_at = now
-        if self._tokens < 1:
-            return True
-        self._tokens -= 1
-        return False
+        return self._bucket is not None and not self._bucket.take()
 
     def rejection(self, index: int, item: bytes) -> ItemError | None:
         items = self.fault.items
@@ -132,16 +122,16 @@ class _Active:
 
 class Faults:
     def __init__(self) -> None:
-        self._active: list[_Active] = []
+        self._active: list[_ActiveFault] = []
 
     def replace(self, body: bytes) -> None:
-        """Take one fault or a list of them instead of all present ones.
+        """Replace all faults by those of a JSON body, one fault or a list.
 
         Raises:
-            msgspec.DecodeError: The body is not JSON, or not a fault: the message says where and why.
+            msgspec.DecodeError: if the body is not JSON or not a fault; the message says where and why.
         """
         faults = msgspec.json.decode(body, type=list[Fault] | Fault)
-        self._active = [_Active(fault) for fault in (faults if isinstance(faults, list) else [faults])]
+        self._active = [_ActiveFault(fault) for fault in (faults if isinstance(faults, list) else [faults])]
 
     def clear(self) -> None:
         self._active = []
@@ -149,33 +139,33 @@ class Faults:
     def report(self) -> list[Fault]:
         return [active.fault for active in self._active]
 
-    def judge(self, host: Host, path: str) -> Verdict | None:
-        """What happens to this request, or None if no fault acts on it."""
+    def effect_on(self, host: Host, path: str) -> Effect | None:
+        """What the faults do to a request, or None if none acts on it."""
         acting = [active for active in self._active if active.acts_on(host, path)]
         if not acting:
             return None
-        verdict = Verdict()
+        effect = Effect()
         for active in acting:
-            _add(verdict, active)
+            _add(effect, active)
         if any(active.fault.items is not None for active in acting):
-            verdict.reject = _first_rejection(acting)
-        return verdict
+            effect.reject = _first_rejection(acting)
+        return effect
 
 
-def _add(verdict: Verdict, active: _Active) -> None:
+def _add(effect: Effect, active: _ActiveFault) -> None:
     fault = active.fault
-    verdict.delay += fault.delay or 0.0
+    effect.delay += fault.delay or 0.0
     limited = active.over_rate()
-    if verdict.answers:
+    if effect.responds:
         return
     if limited:
-        verdict.status, verdict.after_accept = fault.status or _RATE_LIMITED, False
+        effect.status, effect.after_accept = fault.status or _RATE_LIMITED, False
     elif fault.rate is None:
-        verdict.status, verdict.reset, verdict.after_accept = fault.status, fault.reset, fault.after_accept
-    verdict.retry_after, verdict.body = fault.retry_after, fault.body
+        effect.status, effect.reset, effect.after_accept = fault.status, fault.reset, fault.after_accept
+    effect.retry_after, effect.body = fault.retry_after, fault.body
 
 
-def _first_rejection(acting: Iterable[_Active]) -> Rejection:
+def _first_rejection(acting: Iterable[_ActiveFault]) -> Rejection:
     def reject(index: int, item: bytes) -> ItemError | None:
         return next((error for active in acting if (error := active.rejection(index, item)) is not None), None)
 

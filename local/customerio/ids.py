@@ -1,4 +1,4 @@
-"""Identifiers as Customer.io makes them, and the check that an event id is a ULID."""
+"""New identifiers in the form of Customer.io's, and the check that an event id is a ULID."""
 
 import itertools
 import re
@@ -15,7 +15,7 @@ _counter = itertools.count(1)
 
 
 def is_ulid(value: object) -> bool:
-    """26 characters of Crockford's base 32, of which the first is at most 7: a ULID holds 128 bits."""
+    """Whether a value is 26 characters of Crockford's base 32, the first at most 7, since a ULID holds 128 bits."""
     return isinstance(value, str) and _ULID.fullmatch(value) is not None
 
 

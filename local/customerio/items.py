@@ -1,32 +1,30 @@
-"""The published rules of one Track v2 operation, the shape both `/api/v2/entity` and `/api/v2/batch` take.
+"""The published rules of one Track v2 operation, as `/api/v2/entity` and `/api/v2/batch` take it.
 
-`check` returns what Customer.io would refuse, as reason, field and message; an empty list means accepted.
+`check` returns what Customer.io would refuse, as reason, field and message. An empty list means accepted.
 """
 
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from local.customerio import limits
+from local.customerio.exchange import ItemError
 from local.customerio.ids import is_ulid
-from local.customerio.wire import ItemError
+from shared.jobs import limits as published
 
 type Item = dict[str, Any]
 type Errors = list[ItemError]
 type Check = Callable[[Item, Errors], None]
 
 _PERSON = ("id", "email", "phone", "cio_id")
-# Not in the published schema, but Segment's integration sends it for anonymous events.
+# Segment's integration sends anonymous_id for anonymous events, although the published schema does not have it.
 _EVENT_PERSON = (*_PERSON, "anonymous_id")
-_PLATFORMS = ("ios", "android")
-_DELIVERY_METRICS = ("opened", "converted", "delivered")
 _PHONE = re.compile(r"\+[1-9][0-9]{1,14}")
-# A character of UTF-8 takes up to four bytes, so a shorter text needs no encoding to be measured.
-_BYTES_PER_CHARACTER = 4
+# A character takes at most four bytes of UTF-8, so a text of a quarter of the limit need not be encoded to be measured.
+_MAX_BYTES_PER_CHARACTER = 4
 
 
 def check(item: object) -> Errors:
-    """What is wrong with a decoded operation. Its size is checked where its bytes are known."""
+    """What is wrong with a decoded operation. The caller checks its size, because it has the bytes."""
     errors: Errors = []
     if not isinstance(item, dict):
         return [ItemError("invalid", "", "must be an object")]
@@ -42,11 +40,11 @@ def check(item: object) -> Errors:
 
 
 def too_long(text: str, limit: int) -> bool:
-    return len(text) * _BYTES_PER_CHARACTER > limit and len(text.encode()) > limit
+    return len(text) * _MAX_BYTES_PER_CHARACTER > limit and len(text.encode()) > limit
 
 
 def check_identifiers(value: object, allowed: Iterable[str], field: str, errors: Errors) -> None:
-    """Exactly one identifier, of an allowed kind, not blank, at most 150 bytes."""
+    """Check that there is exactly one identifier, of an allowed kind, not blank, at most 150 bytes."""
     if value is None:
         errors.append(ItemError("required", field, "is required"))
     elif not isinstance(value, dict) or len(value) != 1:
@@ -60,30 +58,30 @@ def check_identifiers(value: object, allowed: Iterable[str], field: str, errors:
 
 
 def check_attributes(value: object, errors: Errors) -> None:
-    """Attributes of a person or an object: 300 of them, names of 150 bytes, texts of 1000 bytes."""
+    """Check attributes of a person or object: at most 300, names up to 150 bytes, texts up to 1000 bytes."""
     if value is None:
         return
     if not isinstance(value, dict):
         errors.append(ItemError("invalid", "attributes", "must be an object"))
         return
-    if len(value) > limits.ATTRIBUTES_PER_PERSON:
-        errors.append(ItemError("invalid", "attributes", f"cannot be more than {limits.ATTRIBUTES_PER_PERSON}"))
+    if len(value) > published.ATTRIBUTES:
+        errors.append(ItemError("invalid", "attributes", f"cannot be more than {published.ATTRIBUTES}"))
     for name, content in value.items():
-        if too_long(name, limits.ATTRIBUTE_NAME_BYTES):
-            message = f"property name cannot be longer than {limits.ATTRIBUTE_NAME_BYTES} bytes"
+        if too_long(name, published.ATTRIBUTE_NAME_BYTES):
+            message = f"property name cannot be longer than {published.ATTRIBUTE_NAME_BYTES} bytes"
             errors.append(ItemError("invalid", "attributes", message))
-        if isinstance(content, str) and too_long(content, limits.ATTRIBUTE_VALUE_BYTES):
-            message = f"property value cannot be longer than {limits.ATTRIBUTE_VALUE_BYTES} bytes"
+        if isinstance(content, str) and too_long(content, published.ATTRIBUTE_VALUE_BYTES):
+            message = f"property value cannot be longer than {published.ATTRIBUTE_VALUE_BYTES} bytes"
             errors.append(ItemError("invalid", f"attributes.{name}", message))
 
 
 def check_event(item: Item, errors: Errors) -> None:
-    """Name, ULID and attributes of an event, whoever it belongs to."""
+    """Check the name, the ULID and the attributes of an event."""
     name = item.get("name")
     if not isinstance(name, str) or not name.strip():
         _bad(errors, item, "name", "must be a non-blank text")
-    elif too_long(name.strip(), limits.EVENT_NAME_BYTES):
-        errors.append(ItemError("invalid", "name", f"cannot be longer than {limits.EVENT_NAME_BYTES} bytes"))
+    elif too_long(name.strip(), published.EVENT_NAME_BYTES):
+        errors.append(ItemError("invalid", "name", f"cannot be longer than {published.EVENT_NAME_BYTES} bytes"))
     if "id" in item and not is_ulid(item["id"]):
         errors.append(ItemError("invalid", "id", "must be a valid ULID"))
     if not isinstance(item.get("attributes", {}), dict):
@@ -91,14 +89,14 @@ def check_event(item: Item, errors: Errors) -> None:
 
 
 def check_device(device: object, token_field: str, errors: Errors, *, platform: bool = True) -> None:
-    """`{token, platform}`; v1 calls the token `id`."""
+    """Check a device: `{token, platform}`. v1 calls the token `id`."""
     if not isinstance(device, dict):
         errors.append(ItemError("required", "device", "must be an object"))
         return
     token = device.get(token_field)
     if not isinstance(token, str) or not token:
         _bad(errors, device, token_field, "must be a non-blank text", within="device.")
-    if platform and device.get("platform") not in _PLATFORMS:
+    if platform and device.get("platform") not in published.PLATFORMS:
         _bad(errors, device, "platform", "must be ios or android", within="device.")
 
 
@@ -110,8 +108,8 @@ def check_merge(item: Item, errors: Errors) -> None:
 def _check_identifier(kind: str, value: object, field: str, errors: Errors) -> None:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         errors.append(ItemError("invalid", field, "must be a non-blank text"))
-    elif isinstance(value, str) and too_long(value, limits.IDENTIFIER_BYTES):
-        errors.append(ItemError("invalid", field, f"cannot be longer than {limits.IDENTIFIER_BYTES} bytes"))
+    elif isinstance(value, str) and too_long(value, published.ID_BYTES):
+        errors.append(ItemError("invalid", field, f"cannot be longer than {published.ID_BYTES} bytes"))
     elif kind == "email" and "@" not in str(value):
         errors.append(ItemError("invalid", field, "must be an email address"))
     elif kind == "phone" and not _PHONE.fullmatch(str(value)):
@@ -190,7 +188,7 @@ def _no_identifiers(item: Item, errors: Errors) -> None:
 
 def _delivery_event(item: Item, errors: Errors) -> None:
     check_identifiers(item.get("identifiers"), ("id",), "identifiers", errors)
-    if item.get("name") not in _DELIVERY_METRICS:
+    if item.get("name") not in published.DELIVERY_METRICS:
         _bad(errors, item, "name", "must be opened, converted or delivered")
     attributes = item.get("attributes")
     token = attributes.get("device_token") if isinstance(attributes, dict) else None

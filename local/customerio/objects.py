@@ -34,14 +34,14 @@ class Objects:
             return self._by_cio_id.get(str(identifiers["cio_object_id"]))
         return self._by_key.get((identifiers["object_type_id"], str(identifiers["object_id"])))
 
-    def reach(self, identifiers: Mapping[str, Any]) -> Object | None:
-        """The object, created if need be. None when a cio_object_id names nothing: such an operation is dropped."""
+    def find_or_create(self, identifiers: Mapping[str, Any]) -> Object | None:
+        """The object, created if there is none. None if a cio_object_id names nothing: the operation is dropped."""
         known = self.find(identifiers)
         if known is not None or "cio_object_id" in identifiers:
             return known
-        made = Object(identifiers["object_type_id"], str(identifiers["object_id"]), f"ob{new_cio_id()}")
-        self._by_key[made.key] = self._by_cio_id[made.cio_object_id] = made
-        return made
+        created = Object(identifiers["object_type_id"], str(identifiers["object_id"]), f"ob{new_cio_id()}")
+        self._by_key[created.key] = self._by_cio_id[created.cio_object_id] = created
+        return created
 
     def delete(self, identifiers: Mapping[str, Any]) -> Outcome:
         known = self.find(identifiers)

@@ -1,8 +1,8 @@
 """People: identifiers, attributes, devices, relationships, suppression.
 
-Where Customer.io publishes no rule, this one is kept: "Allow updates to email using ID" is on, so an id may change an
-email; only a cio_id may change an id. Suppressing a person blocks all their identifiers, and unsuppressing any of them
-frees all.
+Customer.io publishes no rule for some cases. Here the workspace's setting "Allow updates to email using ID" is on, so
+an id may change an email, while only a cio_id may change an id. Suppressing a person blocks all of their identifiers,
+and unsuppressing one of them frees all.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from local.customerio import limits
 from local.customerio.counts import Outcome
 from local.customerio.ids import new_cio_id
+from shared.jobs import limits as published
 
 type Key = tuple[str, str]
 type ObjectKey = tuple[str, str]
@@ -39,12 +39,12 @@ class Person(msgspec.Struct):
 
     @property
     def unsubscribed(self) -> bool:
-        """`true` in any case, 1 and "1" unsubscribe; everything else is subscribed."""
+        """Whether `unsubscribed` is true (in any case), 1 or "1". Everything else counts as subscribed."""
         return str(self.attributes.get("unsubscribed", "")).lower() in {"true", "1"}
 
     @property
     def current(self) -> "Person":
-        """The profile that this one was merged into, or itself."""
+        """The profile that this one was merged into, or this one."""
         person = self
         while person.merged_into is not None:
             person = person.merged_into
@@ -56,7 +56,7 @@ class Person(msgspec.Struct):
 
 
 def key_of(identifiers: Mapping[str, Any]) -> Key:
-    """The one identifier of a checked operation. Emails are compared without case."""
+    """The index key of an operation's one identifier. Emails are compared without case."""
     kind, value = next(iter(identifiers.items()))
     return _key(kind, value)
 
@@ -76,14 +76,14 @@ class People:
 
     @property
     def suppressed(self) -> set[frozenset[Key]]:
-        """The identifiers that are blocked, grouped by the profile they belonged to."""
+        """Blocked identifiers, grouped by the profile they belonged to."""
         return set(self._suppressed.values())
 
     def find(self, key: Key) -> Person | None:
         return self._index.get(key)
 
-    def reach(self, key: Key) -> Person | Outcome:
-        """The person, created if need be, or why there is none: suppressed, or a cio_id that nobody has."""
+    def find_or_create(self, key: Key) -> Person | Outcome:
+        """The person, created if there is none, or why not: "suppressed", "unknown_person" for an unknown cio_id."""
         if key in self._suppressed:
             return "suppressed"
         person = self._index.get(key)
@@ -97,20 +97,23 @@ class People:
         return person
 
     def identify(self, key: Key, attributes: Mapping[str, Any], timestamp: int | None, now: int) -> Outcome:
-        """Create or update. An older `timestamp` than the latest change is dropped; `_update` never creates."""
+        """Create or update a person.
+
+        A `timestamp` older than the latest change drops the update. `_update` never creates a person.
+        """
         known = self._index.get(key)
         if known is None and key not in self._suppressed and attributes.get("_update") is True:
             return "update_only"
         if known is not None and timestamp is not None and timestamp < known.changed_at:
             return "stale_timestamp"
-        person = self.reach(key)
+        person = self.find_or_create(key)
         if not isinstance(person, Person):
             return person
         person.changed_at = max(person.changed_at, now if timestamp is None else timestamp)
         outcome = self._update_identifiers(person, key, attributes)
-        if len(person.attributes) + len(attributes) > limits.ATTRIBUTES_PER_PERSON:
+        if len(person.attributes) + len(attributes) > published.ATTRIBUTES:
             new = attributes.keys() - person.attributes.keys() - _NOT_ATTRIBUTES
-            if len(person.attributes) + len(new) > limits.ATTRIBUTES_PER_PERSON:
+            if len(person.attributes) + len(new) > published.ATTRIBUTES:
                 return "attribute_update_failure"
         _set_attributes(person.attributes, attributes)
         return outcome
@@ -136,7 +139,7 @@ class People:
         return "applied"
 
     def merge(self, primary: Key, secondary: Key) -> Outcome:
-        """The secondary's data joins the primary's where that has none. Without a primary nothing happens."""
+        """Fill the primary's gaps from the secondary, which goes away. Nothing happens unless both exist."""
         keeps, goes = self._index.get(primary), self._index.get(secondary)
         if keeps is None or goes is None or keeps is goes:
             return "unknown_person"
@@ -195,7 +198,7 @@ def _set_attributes(current: dict[str, Any], changes: Mapping[str, Any]) -> None
 
 
 def _set_nested(current: dict[str, Any], path: list[str], value: Any) -> None:
-    """Dots reach into subscription preferences, so that one topic can change without overwriting the others."""
+    """Set a value below a dotted name, so that one topic can change without overwriting the others."""
     for step in path[:-1]:
         inner = current.get(step)
         if not isinstance(inner, dict):

@@ -1,158 +1,202 @@
-"""Track API v1. Each call is turned into the v2 operation that says the same, so both apply one set of rules."""
+"""Track API v1. Each call becomes the v2 operation that says the same, so that both obey one set of rules.
+
+The answer is 200 `{}`, 400 `{"meta": {"errors": [...]}}` or 401. 200 means accepted, not applied: a segment or a person
+that does not exist changes nothing and answers 200. Rules: https://docs.customer.io/integrations/api/track/
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 from local.customerio import limits
+from local.customerio.exchange import (
+    ApiRequest,
+    ApiResponse,
+    ItemError,
+    encode,
+    error_response,
+    json_object,
+    json_response,
+)
+from local.customerio.gateway import Endpoint, Routes
 from local.customerio.items import Errors, Item, check, check_device, check_event
-from local.customerio.wire import Answer, Call, ItemError, encode, json_object, meta_error, unauthorized
-from local.customerio.world import World
+from local.customerio.people import Person, key_of
+from local.customerio.state import State
+from local.customerio.workspace import Workspace
 
 type Body = dict[str, Any]
-type Operation = Callable[[World, str, Body], Errors]
+type Operation = Callable[[State, ApiRequest, Body], Errors]
 
 _ENVIRONMENT_ID = 1
 _HOSTS = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
 _CIO = "cio_"
 _EVENT_TYPES = ("event", "page", "screen")
+_PUSH_EVENTS = ("opened", "converted", "delivered")
+_SEGMENT_ID_TYPES = ("id", "email", "cio_id")
 
 
-def answer(call: Call, world: World, region: str) -> Answer:  # noqa: PLR0911 - one per endpoint
-    """200 `{}`, 400 `{"meta": {"errors": [...]}}`, 401, 404."""
-    match call.method, call.parts:
-        case "GET", ("auth",):
-            # Answers 200 to wrong credentials too, as operators report; accounts/region is the check that works.
-            return Answer(body=encode({"meta": {"message": "nice credentials."}}))
-        case "GET", ("api", "v1", "accounts", "region"):
-            return _region(call, region)
-        case "POST", ("api", "v1", "metrics"):
-            return _metrics(call, world)
-        case "POST", ("api", "v1", "events"):
-            return _run(call, world, lambda body: _anonymous_event(world, body))
-        case "POST", ("api", "v1", "merge_customers"):
-            return _run(call, world, lambda body: _apply(world, {"action": "merge", **body}))
-        case "DELETE", ("api", "v1", "customers", identifier, "devices", token):
-            return _run(
-                call,
-                world,
-                lambda _: _apply(world, _item(identifier, "delete_device", device={"token": token})),
-            )
-        case method, ("api", "v1", "customers", identifier, *rest) if operation := _OPERATIONS.get(
-            (method, "/".join(rest))
-        ):
-            return _run(call, world, lambda body: operation(world, identifier, body))
-        case _:
-            return meta_error(404, "not found")
+def add_routes(routes: Routes) -> None:
+    customer = "/api/v1/customers/{identifier}"
+    routes.add("GET", "/auth", _auth, needs_key=False)
+    routes.add("GET", "/api/v1/accounts/region", _region, any_region=True)
+    routes.add("PUT", customer, _operation(_identify))
+    routes.add("DELETE", customer, _operation(_person_operation("delete")))
+    routes.add("POST", customer + "/suppress", _operation(_person_operation("suppress")))
+    routes.add("POST", customer + "/unsuppress", _operation(_person_operation("unsuppress")))
+    routes.add("PUT", customer + "/devices", _operation(_add_device))
+    routes.add("DELETE", customer + "/devices/{device_id}", _operation(_delete_device))
+    routes.add("POST", customer + "/events", _operation(_event))
+    routes.add("POST", "/api/v1/events", _operation(_anonymous_event))
+    routes.add("POST", "/api/v1/merge_customers", _operation(_merge))
+    routes.add("POST", "/api/v1/segments/{segment_id}/add_customers", _operation(_add_to_segment))
+    routes.add("POST", "/api/v1/segments/{segment_id}/remove_customers", _operation(_remove_from_segment))
+    # Browsers and apps report these themselves, without credentials. The Ruby client leaves the prefix out.
+    routes.add("POST", "/api/v1/metrics", _metrics, needs_key=False)
+    routes.add("POST", "/api/v1/push/events", _push_event, needs_key=False)
+    routes.add("POST", "/push/events", _push_event, needs_key=False)
+    routes.add("POST", "/unsubscribe/{delivery_id}", _unsubscribe, needs_key=False)
 
 
-def _run(call: Call, world: World, operation: Callable[[Body], Errors]) -> Answer:
-    if call.auth != "ok":
-        return unauthorized()
-    body = json_object(call.body)
-    if body is None:
-        return meta_error(400, "the body is not a JSON object")
-    errors = operation(body)
-    if errors:
-        world.counts.rejected(1)
+def _auth(_request: ApiRequest, _workspace: Workspace) -> ApiResponse:
+    """Operators report 200 for wrong credentials too; `accounts/region` is the check that works."""
+    return json_response({"meta": {"message": "nice credentials."}})
+
+
+def _region(_request: ApiRequest, workspace: Workspace) -> ApiResponse:
+    region = workspace.region
+    return json_response({"url": _HOSTS[region], "region": region, "environment_id": _ENVIRONMENT_ID})
+
+
+def _metrics(request: ApiRequest, workspace: Workspace) -> ApiResponse:
+    return _add_metric(request, workspace, "metric")
+
+
+def _push_event(request: ApiRequest, workspace: Workspace) -> ApiResponse:
+    body = json_object(request.body) or {}
+    if body.get("event") not in _PUSH_EVENTS:
+        return error_response(400, "event must be opened, converted or delivered")
+    return _add_metric(request, workspace, "event")
+
+
+def _add_metric(request: ApiRequest, workspace: Workspace, field: str) -> ApiResponse:
+    body = json_object(request.body)
+    if body is None or not isinstance(body.get("delivery_id"), str) or not isinstance(body.get(field), str):
+        return error_response(400, f"delivery_id and {field} are required")
+    workspace.state.deliveries.add_metric(body["delivery_id"], body[field])
+    return ApiResponse()
+
+
+def _unsubscribe(request: ApiRequest, workspace: Workspace) -> ApiResponse:
+    """Unsubscribe whoever got a delivery. An unknown delivery answers 200 and changes nothing."""
+    body = json_object(request.body)
+    if body is None or body.get("unsubscribe") is not True:
+        return error_response(400, "unsubscribe must be true")
+    delivery = workspace.state.deliveries.find(request.path["delivery_id"])
+    cio_id = None if delivery is None else delivery.identifiers.get("cio_id")
+    person = None if cio_id is None else workspace.state.people.find(("cio_id", cio_id))
+    if person is not None:
+        person.attributes["unsubscribed"] = True
+    return ApiResponse()
+
+
+def _operation(operation: Operation) -> Endpoint:
+    """The endpoint of an operation that takes a JSON object and says what is wrong with it."""
+
+    def endpoint(request: ApiRequest, workspace: Workspace) -> ApiResponse:
+        body = json_object(request.body)
+        if body is None:
+            return error_response(400, "the body is not a JSON object")
+        errors = operation(workspace.state, request, body)
+        if not errors:
+            return ApiResponse(items=1)
+        workspace.state.counts.rejected(1)
         texts = [f"{error.field}: {error.message}" for error in errors]
-        return Answer(400, encode({"meta": {"errors": texts}}), 1, tuple(errors))
-    return Answer(items=1)
+        return ApiResponse(400, encode({"meta": {"errors": texts}}), 1, tuple(errors))
 
-
-def _region(call: Call, region: str) -> Answer:
-    if call.auth != "ok":
-        return unauthorized()
-    found = {"url": _HOSTS[region], "region": region, "environment_id": _ENVIRONMENT_ID}
-    return Answer(body=encode(found))
-
-
-def _metrics(call: Call, world: World) -> Answer:
-    """Needs no credentials: browsers and apps report opens themselves."""
-    body = json_object(call.body)
-    if body is None or not isinstance(body.get("delivery_id"), str) or not isinstance(body.get("metric"), str):
-        return meta_error(400, "delivery_id and metric are required")
-    world.deliveries.add_metric(body["delivery_id"], body["metric"])
-    return Answer()
+    return endpoint
 
 
 def identifiers_of(identifier: str) -> dict[str, str]:
-    """The kind of a path identifier shows in its shape: an email has an @, a cio_id the prefix cio_."""
+    """The identifier of a path, whose kind shows in its shape: an email has an @, a cio_id the prefix cio_."""
     if identifier.startswith(_CIO):
         return {"cio_id": identifier.removeprefix(_CIO)}
     return {"email" if "@" in identifier else "id": identifier}
 
 
-def _item(identifier: str, action: str, **fields: Any) -> Item:
-    return {"type": "person", "action": action, "identifiers": identifiers_of(identifier), **fields}
+def _person_operation(action: str) -> Operation:
+    return lambda state, request, _body: _apply(state, _item(request, action))
 
 
-def _apply(world: World, item: Item) -> Errors:
-    item.setdefault("type", "person")
+def _item(request: ApiRequest, action: str, **fields: Any) -> Item:
+    return {
+        "type": "person",
+        "action": action,
+        "identifiers": identifiers_of(request.path["identifier"]),
+        **fields,
+    }
+
+
+def _apply(state: State, item: Item) -> Errors:
     errors = check(item)
     if not errors:
-        world.apply(item)
+        state.apply(item)
     return errors
 
 
-def _identify(world: World, identifier: str, body: Body) -> Errors:
+def _identify(state: State, request: ApiRequest, body: Body) -> Errors:
     relations = body.pop("cio_relationships", None)
-    item = _item(identifier, "identify", attributes=body, timestamp=body.get("_timestamp"))
+    item = _item(request, "identify", attributes=body, timestamp=body.get("_timestamp"))
     if relations is None:
-        return _apply(world, item)
+        return _apply(state, item)
     action = relations.get("action") if isinstance(relations, dict) else None
     if action not in ("add_relationships", "delete_relationships"):
         return [ItemError("invalid", "cio_relationships.action", "must be add_relationships or delete_relationships")]
-    related = _item(identifier, action, cio_relationships=relations.get("relationships"))
-    return check(related) or _apply(world, item) or _apply(world, related)
+    related = _item(request, action, cio_relationships=relations.get("relationships"))
+    return check(related) or _apply(state, item) or _apply(state, related)
 
 
-def _delete(world: World, identifier: str, _body: Body) -> Errors:
-    return _apply(world, _item(identifier, "delete"))
+def _merge(state: State, _request: ApiRequest, body: Body) -> Errors:
+    return _apply(state, {"type": "person", "action": "merge", **body})
 
 
-def _suppress(world: World, identifier: str, _body: Body) -> Errors:
-    return _apply(world, _item(identifier, "suppress"))
-
-
-def _unsuppress(world: World, identifier: str, _body: Body) -> Errors:
-    return _apply(world, _item(identifier, "unsuppress"))
-
-
-def _add_device(world: World, identifier: str, body: Body) -> Errors:
+def _add_device(state: State, request: ApiRequest, body: Body) -> Errors:
     errors: Errors = []
     device = body.get("device")
     check_device(device, "id", errors)
     if errors or not isinstance(device, dict):
         return errors
     renamed = {("token" if name == "id" else name): value for name, value in device.items()}
-    return _apply(world, _item(identifier, "add_device", device=renamed))
+    return _apply(state, _item(request, "add_device", device=renamed))
 
 
-def _event(world: World, identifier: str, body: Body) -> Errors:
-    return _event_fields(body) or _apply(world, _item(identifier, **_as_v2(body)))
+def _delete_device(state: State, request: ApiRequest, _body: Body) -> Errors:
+    return _apply(state, _item(request, "delete_device", device={"token": request.path["device_id"]}))
 
 
-def _anonymous_event(world: World, body: Body) -> Errors:
-    """With an anonymous_id it waits for whoever turns out to have it; without one it may invite `data.recipient`."""
-    errors = _event_fields(body)
+def _event(state: State, request: ApiRequest, body: Body) -> Errors:
+    return _event_problems(body) or _apply(state, _item(request, **_as_v2(body)))
+
+
+def _anonymous_event(state: State, _request: ApiRequest, body: Body) -> Errors:
+    """Record an event that waits for whoever turns out to have its anonymous_id; without one it is an invitation."""
+    errors = _event_problems(body)
     if errors:
         return errors
     item: Item = {"type": "person", **_as_v2(body)}
     if body.get("anonymous_id") is not None:
         item["identifiers"] = {"anonymous_id": body["anonymous_id"]}
-        return _apply(world, item)
+        return _apply(state, item)
     check_event(item, errors)
     if not errors:
-        world.counts.item("person", item["action"], world.record_event(item))
+        state.counts.item("person", item["action"], state.record_event(item))
     return errors
 
 
-def _event_fields(body: Body) -> Errors:
-    """Rules of v1 alone; the rest is checked on the v2 form."""
+def _event_problems(body: Body) -> Errors:
+    """What only v1 refuses; the other rules are checked on the v2 form."""
     if body.get("type", "event") not in _EVENT_TYPES:
         return [ItemError("invalid", "type", "must be event, page or screen")]
-    if len(encode(body.get("data"))) > limits.EVENT_DATA_BYTES:
-        return [ItemError("invalid", "data", f"cannot be larger than {limits.EVENT_DATA_BYTES} bytes")]
+    if len(encode(body.get("data"))) > limits.MAX_V1_EVENT_DATA_BYTES:
+        return [ItemError("invalid", "data", f"cannot be larger than {limits.MAX_V1_EVENT_DATA_BYTES} bytes")]
     return []
 
 
@@ -161,11 +205,29 @@ def _as_v2(body: Body) -> dict[str, Any]:
     return {"action": body.get("type", "event"), "attributes": body.get("data") or {}, **kept}
 
 
-_OPERATIONS: dict[tuple[str, str], Operation] = {
-    ("PUT", ""): _identify,
-    ("DELETE", ""): _delete,
-    ("PUT", "devices"): _add_device,
-    ("POST", "suppress"): _suppress,
-    ("POST", "unsuppress"): _unsuppress,
-    ("POST", "events"): _event,
-}
+def _add_to_segment(state: State, request: ApiRequest, body: Body) -> Errors:
+    errors, people = _segment_people(state, request, body)
+    if not errors:
+        state.segments.change(int(request.path["segment_id"]), add=people)
+    return errors
+
+
+def _remove_from_segment(state: State, request: ApiRequest, body: Body) -> Errors:
+    errors, people = _segment_people(state, request, body)
+    if not errors:
+        state.segments.change(int(request.path["segment_id"]), remove=people)
+    return errors
+
+
+def _segment_people(state: State, request: ApiRequest, body: Body) -> tuple[Errors, list[Person]]:
+    """The people whom a segment call names. People who do not exist are left out, as at Customer.io."""
+    id_type = request.query.get("id_type", "id")
+    ids = body.get("ids")
+    if not request.path["segment_id"].isdecimal():
+        return [ItemError("invalid", "segment_id", "must be a whole number")], []
+    if id_type not in _SEGMENT_ID_TYPES:
+        return [ItemError("invalid", "id_type", "must be id, email or cio_id")], []
+    if not isinstance(ids, list) or not 1 <= len(ids) <= limits.MAX_SEGMENT_IDS:
+        return [ItemError("invalid", "ids", f"must be a list of 1 to {limits.MAX_SEGMENT_IDS} identifiers")], []
+    found = (state.people.find(key_of({id_type: value})) for value in ids)
+    return [], [person for person in found if person is not None]

@@ -1,5 +1,6 @@
-"""Track API v2: `/api/v2/entity` and `/api/v2/batch`.
+"""Track API v2: one operation (`entity`) or many (`batch`).
 
+The answer is 200 `{}`, 207 naming the bad operations of a batch, or 400 when the whole request is invalid.
 Rules: https://docs.customer.io/integrations/api/track/
 """
 
@@ -8,13 +9,14 @@ from typing import Any
 import msgspec
 
 from local.customerio import limits
+from local.customerio.exchange import ApiRequest, ApiResponse, BatchError, ItemError, encode
+from local.customerio.gateway import Routes
 from local.customerio.items import check
-from local.customerio.wire import Answer, BatchError, Call, ItemError, encode, meta_error, unauthorized
-from local.customerio.world import World
+from local.customerio.workspace import Workspace
 
 
 class _Batch(msgspec.Struct):
-    """Operations stay raw at first: the size limit is on their bytes as sent."""
+    """The operations as raw JSON, because the size limit counts their bytes as sent."""
 
     batch: list[msgspec.Raw]
 
@@ -23,31 +25,25 @@ _decode_batch = msgspec.json.Decoder(_Batch).decode
 _decode_item = msgspec.json.Decoder(Any).decode
 
 
-def answer(call: Call, world: World) -> Answer:
-    """200 `{}`, 207 naming the bad operations of a batch, 400 when the whole request is invalid, 401."""
-    match call.method, call.parts:
-        case "POST", ("api", "v2", "entity"):
-            return unauthorized() if call.auth != "ok" else _entity(call, world)
-        case "POST", ("api", "v2", "batch"):
-            return unauthorized() if call.auth != "ok" else _batch(call, world)
-        case _:
-            return meta_error(404, "not found")
+def add_routes(routes: Routes) -> None:
+    routes.add("POST", "/api/v2/entity", _entity)
+    routes.add("POST", "/api/v2/batch", _batch)
 
 
-def _entity(call: Call, world: World) -> Answer:
+def _entity(request: ApiRequest, workspace: Workspace) -> ApiResponse:
     try:
-        item = _decode_item(call.body)
+        item = _decode_item(request.body)
     except msgspec.DecodeError:
         return _invalid(ItemError("invalid", "", "the body is not JSON"))
-    errors = _take(call, world, 0, call.body, item)
-    return _invalid(*errors, items=1) if errors else Answer(items=1)
+    errors = _apply(request, workspace, 0, request.body, item)
+    return _invalid(*errors, items=1) if errors else ApiResponse(items=1)
 
 
-def _batch(call: Call, world: World) -> Answer:
-    if len(call.body) > limits.BATCH_BYTES:
-        return _invalid(ItemError("invalid", "batch", f"cannot be larger than {limits.BATCH_BYTES} bytes"))
+def _batch(request: ApiRequest, workspace: Workspace) -> ApiResponse:
+    if len(request.body) > limits.MAX_BATCH_BYTES:
+        return _invalid(ItemError("invalid", "batch", f"cannot be larger than {limits.MAX_BATCH_BYTES} bytes"))
     try:
-        batch = _decode_batch(call.body).batch
+        batch = _decode_batch(request.body).batch
         # A raw operation is not validated by the decoder above, and bad JSON condemns the whole request.
         items = [bytes(raw) for raw in batch]
         decoded = [_decode_item(item) for item in items]
@@ -57,27 +53,27 @@ def _batch(call: Call, world: World) -> Answer:
         return _invalid(ItemError("invalid", "batch", "cannot be empty"))
     refused: list[BatchError] = []
     for index, item in enumerate(items):
-        errors = _take(call, world, index, item, decoded[index])
+        errors = _apply(request, workspace, index, item, decoded[index])
         refused.extend(BatchError(index, error.reason, error.field, error.message) for error in errors)
     if not refused:
-        return Answer(items=len(items))
-    return Answer(207, encode({"errors": refused}), len(items), tuple(refused))
+        return ApiResponse(items=len(items))
+    return ApiResponse(207, encode({"errors": refused}), len(items), tuple(refused))
 
 
-def _take(call: Call, world: World, index: int, data: bytes, item: Any) -> list[ItemError]:
-    """Apply one operation, or say why not."""
-    if len(data) > limits.ITEM_BYTES:
-        errors = [ItemError("invalid", "", f"cannot be larger than {limits.ITEM_BYTES} bytes")]
+def _apply(request: ApiRequest, workspace: Workspace, index: int, data: bytes, item: Any) -> list[ItemError]:
+    """Apply one operation. Returns why it was refused, nothing if it was applied."""
+    if len(data) > limits.MAX_ITEM_BYTES:
+        errors = [ItemError("invalid", "", f"cannot be larger than {limits.MAX_ITEM_BYTES} bytes")]
     else:
         errors = check(item)
-    if not errors and call.reject is not None and (injected := call.reject(index, data)) is not None:
+    if not errors and request.reject is not None and (injected := request.reject(index, data)) is not None:
         errors = [injected]
     if errors:
-        world.counts.rejected(1)
+        workspace.state.counts.rejected(1)
     else:
-        world.apply(item)
+        workspace.state.apply(item)
     return errors
 
 
-def _invalid(*errors: ItemError, items: int | None = None) -> Answer:
-    return Answer(400, encode({"errors": errors}), items, errors)
+def _invalid(*errors: ItemError, items: int | None = None) -> ApiResponse:
+    return ApiResponse(400, encode({"errors": errors}), items, errors)

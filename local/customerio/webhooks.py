@@ -1,9 +1,9 @@
 """Delivery of signed reporting webhooks, one at a time.
 
-An endpoint has 4 seconds. A failed webhook holds back all later ones: it is tried again with exponential backoff, or
-after an hour when the answer was one of `LONG_WAIT_STATUSES` or the connection was refused or reset, and given up after
-seven days. A retry has the same body, hence the same event_id, and a fresh timestamp and signature. The steps of the
-backoff are unpublished: here 1 second, doubling to 60. Rules: https://docs.customer.io/integrations/api/webhooks/
+An endpoint has 4 seconds to answer. A failed webhook holds back all later ones. It is tried again with exponential
+backoff, or after an hour if the answer was one of `LONG_WAIT_STATUSES` or the connection was refused or reset, and is
+dropped after seven days. A retry has the same body, hence the same event_id, and a fresh timestamp and signature.
+Rules: https://docs.customer.io/integrations/api/webhooks/
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from typing import Any, Final, Literal
 import aiohttp
 import msgspec
 
-from local.customerio import limits
-from local.customerio.wire import encode
+from local import deadlines
+from local.customerio.exchange import encode
 
 LONG_WAIT_STATUSES: Final = frozenset({400, 401, 402, 403, 404, 405, 410, 429, 500, 502, 521})
 
@@ -29,25 +29,33 @@ type Outcome = Literal["accepted", "backoff", "long_wait"]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where webhooks go and the key that signs them. Of several keys, separated by commas, the first signs."""
+    """Where webhooks go and the key that signs them. `signing_key` may list several, by commas; the first one signs."""
 
     url: str
     signing_key: str
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long an endpoint is waited for, and the pauses between attempts, in seconds."""
+class RetryPolicy:
+    """Seconds that webhooks wait.
 
-    timeout: float = limits.WEBHOOK_TIMEOUT_SECONDS
-    first_backoff: float = 1.0
-    last_backoff: float = 60.0
-    long_wait: float = limits.WEBHOOK_LONG_WAIT_SECONDS
-    give_up: float = limits.WEBHOOK_RETRY_SECONDS
+    Args:
+        timeout: For the endpoint's answer.
+        first_backoff: Before the first retry; it doubles with each further one.
+        last_backoff: Longest of the doubled waits.
+        long_wait: After an answer among `LONG_WAIT_STATUSES`, or a refused or reset connection.
+        give_up: From the first attempt until the webhook is dropped.
+    """
+
+    timeout: float = deadlines.WEBHOOK_TIMEOUT_SECONDS
+    first_backoff: float = deadlines.WEBHOOK_MIN_BACKOFF_SECONDS
+    last_backoff: float = deadlines.WEBHOOK_MAX_BACKOFF_SECONDS
+    long_wait: float = deadlines.WEBHOOK_LONG_WAIT_SECONDS
+    give_up: float = deadlines.WEBHOOK_MAX_RETRY_SECONDS
 
 
 def sign(key: str, timestamp: str, body: bytes) -> str:
-    """Hex HMAC-SHA256 over `v0:<timestamp>:<raw body>`."""
+    """The hexadecimal HMAC-SHA256 of `v0:<timestamp>:<raw body>`."""
     return hmac.new(key.encode(), b"v0:" + timestamp.encode() + b":" + body, hashlib.sha256).hexdigest()
 
 
@@ -57,11 +65,11 @@ class _Webhook(msgspec.Struct, frozen=True):
 
 
 class Webhooks:
-    """A queue and the task that empties it. Without a target, events are dropped."""
+    """A queue of webhooks and the task that delivers them. Without a target, events are dropped."""
 
-    def __init__(self, target: Target | None, patience: Patience) -> None:
+    def __init__(self, target: Target | None, retry_policy: RetryPolicy) -> None:
         self._target = target
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._queue: deque[_Webhook] = deque()
         self._filled = asyncio.Event()
         self._cleared = asyncio.Event()
@@ -76,7 +84,7 @@ class Webhooks:
         self.queue_raw(event.get("metric"), encode(event))
 
     def queue_raw(self, metric: object, body: bytes) -> None:
-        """Queue a body that is delivered byte for byte; `metric` is for the counters."""
+        """Queue a body to be delivered byte for byte. `metric` is what it is counted as."""
         if self._target is not None:
             self._queue.append(_Webhook(metric if isinstance(metric, str) else "unknown", body))
             self._filled.set()
@@ -88,7 +96,7 @@ class Webhooks:
         self._cleared = asyncio.Event()
 
     def report(self) -> dict[str, Any]:
-        """Counts by metric; `failed` counts attempts, `expired` webhooks given up, `queued` those that wait."""
+        """Counts by metric. `failed` counts attempts, `expired` dropped webhooks, `queued` those that wait."""
         return {
             "attempted": self._attempted,
             "sent": self._sent,
@@ -105,7 +113,7 @@ class Webhooks:
         trace.on_connection_reuseconn.append(self._note_reuse)
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=1),
-            timeout=aiohttp.ClientTimeout(total=self._patience.timeout),
+            timeout=aiohttp.ClientTimeout(total=self._retry_policy.timeout),
             trace_configs=[trace],
         ) as session:
             while True:
@@ -121,9 +129,9 @@ class Webhooks:
         self._expired = 0
 
     async def _deliver(self, session: aiohttp.ClientSession, target: Target, webhook: _Webhook) -> None:
-        """Try until it is accepted, given up, or cleared away."""
-        backoff = self._patience.first_backoff
-        give_up_at = time.monotonic() + self._patience.give_up
+        """Try until the webhook is accepted or dropped, or the queue is cleared."""
+        backoff = self._retry_policy.first_backoff
+        give_up_at = time.monotonic() + self._retry_policy.give_up
         cleared = self._cleared
         while not cleared.is_set():
             outcome = await self._attempt(session, target, webhook)
@@ -135,8 +143,8 @@ class Webhooks:
                 self._queue.popleft()
                 return
             self._failed[webhook.metric] += 1
-            pause = self._patience.long_wait if outcome == "long_wait" else backoff
-            backoff = min(backoff * 2, self._patience.last_backoff)
+            pause = self._retry_policy.long_wait if outcome == "long_wait" else backoff
+            backoff = min(backoff * 2, self._retry_policy.last_backoff)
             if time.monotonic() + pause > give_up_at:
                 self._expired += 1
                 self._queue.popleft()
@@ -150,7 +158,7 @@ class Webhooks:
                 status = await _post(session, target, webhook.body)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 # A server may close an idle connection at the moment it is used again. That says nothing about the
-                # endpoint, so the request goes once more over a new connection, as Customer.io's HTTP client does.
+                # endpoint, so the request goes once more over a new connection.
                 if not self._reused_connection:
                     raise
                 status = await _post(session, target, webhook.body)

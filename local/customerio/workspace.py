@@ -1,48 +1,66 @@
-"""One simulated workspace: its state, its faults, its records, and the way a request goes through them."""
+"""One simulated workspace: its state and everything that works on it."""
 
-from local.customerio import track_v1, track_v2
-from local.customerio.app_api import AppApi
-from local.customerio.broadcasts import Broadcasts
+from dataclasses import dataclass
+from typing import Literal
+
+from local import deadlines
+from local.customerio.engagement import Engagement
+from local.customerio.exports import Exports
 from local.customerio.faults import Faults
-from local.customerio.records import Records
+from local.customerio.rates import RateLimiter, Rates
+from local.customerio.request_log import RequestLog
+from local.customerio.state import State
+from local.customerio.triggers import Triggers
 from local.customerio.webhooks import Webhooks
-from local.customerio.wire import Answer, Call
-from local.customerio.world import World
 
-# Events and deliveries on record; counters see all of them.
-KEPT = 200_000
+type Region = Literal["us", "eu"]
+
+# Events and deliveries on record; the counters see all of them.
+MAX_RECORDS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds that Customer.io and its recipients take for what the API only starts.
+
+    Args:
+        export: From the request of an export to its file.
+        trigger: From a broadcast's trigger to its messages.
+        reaction: Scale of people's reactions: most open within about this time. 0 reports everything at once.
+    """
+
+    export: float = deadlines.DEFAULT_EXPORT_SECONDS
+    trigger: float = deadlines.DEFAULT_TRIGGER_SECONDS
+    reaction: float = deadlines.DEFAULT_REACTION_SECONDS
 
 
 class Workspace:
-    """`redirect_to` is the base URL of the region the workspace is really in; None if it is in this one."""
+    """Everything that one running simulator knows. `reset` starts over."""
 
-    def __init__(self, webhooks: Webhooks, region: str, redirect_to: str | None, broadcast_pause: float) -> None:
+    def __init__(self, webhooks: Webhooks, region: Region, rates: Rates, timing: Timing) -> None:
         self.webhooks = webhooks
+        self.region: Region = region
         self.faults = Faults()
-        self._region = region
-        self._redirect_to = redirect_to
-        self._broadcast_pause = broadcast_pause
+        self._rates = rates
+        self._timing = timing
         self._start_empty()
 
     def reset(self) -> None:
-        """Forget everything: people, records, counts, faults, queued webhooks."""
+        """Forget everything: people, the request log, counts, faults, queued webhooks and used-up rates."""
+        self.stop()
         self.webhooks.clear()
         self.faults.clear()
         self._start_empty()
 
-    def answer(self, call: Call) -> Answer:
-        """Apply one request. Never waits."""
-        if call.host == "app":
-            return self._app_api.answer(call)
-        # Either regional host answers accounts/region, so that a client can find out where it belongs.
-        if self._redirect_to is not None and call.parts != ("api", "v1", "accounts", "region"):
-            return Answer(301, b"", headers={"Location": self._redirect_to.rstrip("/") + call.path})
-        if call.parts[:2] == ("api", "v2"):
-            return track_v2.answer(call, self.world)
-        return track_v1.answer(call, self.world, self._region)
+    def stop(self) -> None:
+        """Cancel what was to happen later: reactions to messages, triggers that are not processed yet."""
+        self.engagement.cancel()
+        self.triggers.cancel()
 
     def _start_empty(self) -> None:
-        self.world = World(KEPT)
-        self.records = Records()
-        broadcasts = Broadcasts(self.world, self.webhooks.queue, self._broadcast_pause)
-        self._app_api = AppApi(self.world, broadcasts, self.webhooks.queue, self._region)
+        self.state = State(MAX_RECORDS)
+        self.request_log = RequestLog()
+        self.rate_limiter = RateLimiter(self._rates)
+        self.engagement = Engagement(self.state.deliveries, self.webhooks.queue, self._timing.reaction)
+        self.triggers = Triggers(self.state, self.engagement, self._timing.trigger)
+        self.exports = Exports(self._timing.export)

@@ -1,9 +1,8 @@
-"""``make demo``: publish, lose Customer.io for a moment, settle, replay what was refused, balance the books."""
+"""``make demo``: publish 200 jobs, lose Customer.io for a moment, replay what was refused, check every sum."""
 
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -14,19 +13,23 @@ from urllib.request import Request, urlopen
 from google.cloud.pubsub_v1 import PublisherClient
 from rich.console import Console
 
-from local.demo.books import Books, dead_letters, read_books, simulator
+from local import deadlines
 from local.demo.jobs import REFUSED_PERSON, bad_jobs, good_jobs
 from local.demo.report import imbalances, report
-from local.stack import Stack
+from local.demo.snapshot import Snapshot, dead_letters, simulator, take_snapshot
+from local.stack.errors import StackError
+from local.stack.interrupt import run_until_interrupted
+from local.stack.options import Options
+from local.stack.stack import Stack
+from local.stack.threads import in_daemon_thread
 from shared.publisher import Publisher
 from shared.topology import topology
 
 type Fault = dict[str, object]
 
 _DIRECTORY = Path(".local/demo")
-_TIME_SCALE = 20.0
-_OUTAGE_SECONDS = 3.0
-_PATIENCE_SECONDS = 120.0
+# Free ports, because a stack may be running beside the demo.
+_OPTIONS = Options(time_scale=20.0, port_base=0, reaction_seconds=deadlines.DEMO_REACTION_SECONDS)
 
 _REFUSAL: Fault = {
     "path": "/api/v2",
@@ -40,73 +43,81 @@ _REFUSAL: Fault = {
 _OUTAGE: Fault = {"status": 503}
 
 
-async def main() -> int:
-    console = Console(width=120)
-    shutil.rmtree(_DIRECTORY, ignore_errors=True)
-    async with Stack(_DIRECTORY, time_scale=_TIME_SCALE) as stack:
-        environment = stack.environment
-        return await asyncio.to_thread(scenario, environment, _DIRECTORY / "logs", console)
+async def run() -> int:
+    """Run the demo on a stack of its own. Returns the exit status."""
+    print("Starting a stack for the demo. It retries twenty times as fast as the cloud.", flush=True)
+    async with Stack(_DIRECTORY, options=_OPTIONS) as stack:
+        environment, logs = stack.environment, stack.logs
+        return await in_daemon_thread(lambda: scenario(environment, logs, Console()))
 
 
 def scenario(environment: Mapping[str, str], logs: Path, console: Console) -> int:
-    """Run the scenario on a stack that is up. Returns the exit status: 0 when the books balance."""
+    """Run the scenario on a stack that is up. Returns the exit status: 0 if every sum holds."""
     faults(environment, [_REFUSAL])
     published = publish_all(environment, console)
 
     faults(environment, [_REFUSAL, _OUTAGE])
+    console.print("Customer.io is down: it answers 503 to everything")
     published += publish_all(environment, console, second_half=True)
-    console.print(f"Customer.io answers 503 for {_OUTAGE_SECONDS:g} s while the second half is published")
-    wait(lambda: simulator(environment, "counts")["requests"] != {}, "the outage to be met")
-    time.sleep(_OUTAGE_SECONDS)
+    wait(lambda: met_outage(environment), "a job to meet the outage")
+    time.sleep(deadlines.DEMO_OUTAGE_SECONDS)
     faults(environment, [_REFUSAL])
+    console.print("Customer.io is back; waiting for every job's outcome and every event's row")
 
-    books = settle(environment, logs, published)
-    letters = {kind: dead_letters(environment, kind) for kind in topology().topics}
-    console.print(report(books, letters))
+    snapshot = wait_for_outcomes(environment, logs, published)
+    refused = {kind: dead_letters(environment, kind) for kind in topology().topics}
+    console.print(report(snapshot, refused))
 
-    problems = imbalances(books, letters, published)
+    problems = imbalances(snapshot, refused, published)
     problems += replay(environment, console)
     for problem in problems:
         console.print(f"[red]does not add up:[/] {problem}")
-    console.print("[green]everything adds up[/]" if not problems else "[red]the books do not balance[/]")
+    console.print("[green]everything adds up[/]" if not problems else "[red]not everything adds up[/]")
     return 1 if problems else 0
 
 
+def met_outage(environment: Mapping[str, str]) -> bool:
+    return any("503" in answers for answers in simulator(environment, "counts")["requests"].values())
+
+
 def publish_all(environment: Mapping[str, str], console: Console, *, second_half: bool = False) -> int:
-    """Publish every other job: the publisher's own, and those of a client that checks nothing."""
+    """Publish every other job: good ones by the publisher, wrong ones by a client that checks nothing."""
     project = environment["GOOGLE_CLOUD_PROJECT"]
     good = list(good_jobs())[second_half::2]
     bad = bad_jobs()[second_half::2]
     with Publisher(project) as publisher:
         for future in [publish(publisher) for _, publish in good]:
-            future.result(timeout=30)
-    careless = PublisherClient()
+            future.result(timeout=deadlines.PUBLISH_SECONDS)
+    unchecked = PublisherClient()
     for job in bad:
         attributes = {"channel": job.channel} if job.channel else {}
-        careless.publish(f"projects/{project}/topics/{job.topic}", job.data, **attributes).result(timeout=30)
-    console.print(f"published {len(good)} jobs, and {len(bad)} that are wrong")
+        unchecked.publish(f"projects/{project}/topics/{job.topic}", job.data, **attributes).result(
+            timeout=deadlines.PUBLISH_SECONDS
+        )
+    half = "second" if second_half else "first"
+    console.print(f"published the {half} half: {len(good)} good jobs, and {len(bad)} that are wrong")
     return len(good) + len(bad)
 
 
-def settle(environment: Mapping[str, str], logs: Path, published: int) -> Books:
+def wait_for_outcomes(environment: Mapping[str, str], logs: Path, published: int) -> Snapshot:
     """Wait until every job has an outcome and every webhook has a row."""
 
-    def settled() -> Books | None:
-        books = read_books(environment, logs)
-        queued = books.counts["webhooks"]["queued"]
-        done = books.settled >= published and queued == 0 and sum(books.rows.values()) >= books.webhooks_sent
-        return books if done else None
+    def settled() -> Snapshot | None:
+        snapshot = take_snapshot(environment, logs)
+        queued = snapshot.counts["webhooks"]["queued"]
+        done = snapshot.settled >= published and queued == 0 and snapshot.rows >= snapshot.webhooks_sent
+        return snapshot if done else None
 
-    return wait(settled, "every job to be settled")
+    return wait(settled, "every job to be settled and every event to arrive")
 
 
 def replay(environment: Mapping[str, str], console: Console) -> list[str]:
-    """Lift what Customer.io refused for, replay that dead letter as an operator would, and see it applied once."""
+    """End the refusal, replay its dead letter as an operator would, and check that it is applied once."""
     faults(environment, [])
     command = ["ops", "dead-letters", "replay", "identify", "--class", "rejected", "--yes"]
     console.print(f"[bold]$ python -m {' '.join(command)}[/]")
-    told = {**os.environ, **environment}
-    done = subprocess.run([sys.executable, "-m", *command], env=told, capture_output=True, text=True, check=False)
+    variables = {**os.environ, **environment}
+    done = subprocess.run([sys.executable, "-m", *command], env=variables, capture_output=True, text=True, check=False)
     console.print(done.stdout.strip())
     if done.returncode != 0:
         return [f"the replay failed: {done.stderr.strip()}"]
@@ -131,18 +142,32 @@ def replay(environment: Mapping[str, str], console: Console) -> list[str]:
 def faults(environment: Mapping[str, str], wanted: list[Fault]) -> None:
     url = f"{environment['CUSTOMERIO_TRACK_URL']}/_sim/faults"
     request = Request(url, data=json.dumps(wanted).encode(), method="PUT")  # noqa: S310 - loopback
-    urlopen(request, timeout=10).close()  # noqa: S310 - loopback
+    urlopen(request, timeout=deadlines.HTTP_CALL_SECONDS).close()  # noqa: S310 - loopback
 
 
 def wait[T](check: Callable[[], T | None], what: str) -> T:
-    """The first true answer of ``check``."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    """Return the first true answer of ``check``.
+
+    Raises:
+        StackError: if there is none in two minutes.
+    """
+    deadline = time.monotonic() + deadlines.DEMO_MAX_WAIT_SECONDS
     while not (answer := check()):
         if time.monotonic() > deadline:
-            sys.exit(f"waited {_PATIENCE_SECONDS:g} s for {what} in vain; read {_DIRECTORY / 'logs'}")
-        time.sleep(0.2)
+            seconds = f"{deadlines.DEMO_MAX_WAIT_SECONDS:g} s"
+            raise StackError(f"Waited {seconds} for {what}, in vain. The logs are in {_DIRECTORY / 'logs'}.")
+        time.sleep(deadlines.DEMO_POLL_SECONDS)
     return answer
 
 
+def main() -> int:
+    try:
+        status = asyncio.run(run_until_interrupted(run()))
+    except StackError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 130 if status is None else status
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(main())

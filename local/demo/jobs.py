@@ -1,4 +1,4 @@
-"""The jobs of the demo: 190 that can succeed, as the publisher makes them, and 10 that cannot, as a careless client."""
+"""The demo's jobs: 190 that can succeed, made by the publisher, and 10 that cannot, made by a client without checks."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,13 +9,13 @@ from shared.publisher import Publisher
 
 Publish = Callable[[Publisher], Any]
 
-# Customer.io refuses the job of this person until the demo lifts the fault; then the operator replays it.
+# Customer.io refuses this person's job until the demo lifts the fault. Then an operator replays it.
 REFUSED_PERSON = "demo-refused"
 
 
 @dataclass(frozen=True, slots=True)
 class BadJob:
-    """A message that no function can settle, and where."""
+    """A message that no function can apply, and its topic."""
 
     topic: str
     data: bytes
@@ -23,7 +23,7 @@ class BadJob:
 
 
 def good_jobs() -> Iterator[tuple[str, Publish]]:
-    """Kind and publishing call of each of the 190."""
+    """The kind and the publishing call of each of the 190 jobs."""
     yield "identify", lambda p: p.identify(REFUSED_PERSON, plan="pro")
     for n in range(59):
         yield "identify", _identify(n)
@@ -72,11 +72,12 @@ def _sync(n: int) -> Publish:
 
 
 def _broadcast(n: int) -> Publish:
-    return lambda p: p.broadcast(12, ids=[f"person-{n}", f"person-{n + 1}"], data={"round": n})
+    # People whose own job is still on its way must not fail the broadcast.
+    return lambda p: p.broadcast(12, ids=[f"person-{n}", f"person-{n + 1}"], id_ignore_missing=True, data={"round": n})
 
 
 def bad_jobs() -> list[BadJob]:
-    """The 10, each wrong in its own way."""
+    """The 10 jobs, each wrong in its own way."""
 
     def body(**fields: Any) -> bytes:
         return json.dumps(fields).encode()

@@ -1,31 +1,32 @@
-"""Which parts a stack has, and what each is told: the counterpart of Terraform's wiring for one machine."""
+"""The parts of a stack and their settings: what Terraform wires in the cloud."""
 
+import math
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local import bigquery
-from local.stack.ports import HOST, free_ports
+from local import bigquery, deadlines
+from local.stack.options import Options
+from local.stack.ports import HOST, assign_ports
 from local.stack.process import Part
 from shared.topology import topology
 
 ROOT = Path(__file__).resolve().parents[2]
-# 130 MB of extensions, the same for every stack.
+# DuckDB's extensions, 130 MB, are the same for every stack.
 DUCKDB_HOME = ROOT / ".local" / "duckdb"
 
-# What the simulator accepts, unless the environment has others.
+# Credentials that the simulator accepts, unless the environment has others.
 _CREDENTIALS = {
     "CUSTOMERIO_SITE_ID": "local-site-id",
     "CUSTOMERIO_TRACK_API_KEY": "local-track-api-key",
     "CUSTOMERIO_APP_API_KEY": "local-app-api-key",
     "CUSTOMERIO_REGION": "us",
-    # Of the published test vector: the signed example in tests/data/webhook-payloads.json is accepted here.
+    # The key of the published test vector, so that the signed example in tests/data/webhook-payloads.json is accepted.
     "CUSTOMERIO_WEBHOOK_SIGNING_KEY": "755781b5e03a973f3405a85474d5a032a60fd56fabaad66039b12eadd83955fa",
 }
 _DATASET = "customerio"
-_WEBHOOK_WAIT_SECONDS = 15
 _PROJECT = "customerio-local"
 
 
@@ -34,126 +35,137 @@ class Plan:
     """Everything that is started, and the environment that points a process at it.
 
     Args:
-        environment: the contract of ``stack.env``, without the process ids.
-        services: what the functions need: Pub/Sub, BigQuery, the simulator.
-        functions: the functions, by name.
-        notes: a line per part that is not started here, and why.
+        environment: The variables of ``stack.env``, without the process ids.
+        services: Parts that the functions need: Pub/Sub, BigQuery, the simulator.
+        functions: The functions.
+        external: For each part that is not started here, where it is and why.
+        notes: Sentences for the user: ports that were taken.
     """
 
     environment: dict[str, str]
     services: list[Part] = field(default_factory=list)
     functions: list[Part] = field(default_factory=list)
-    notes: dict[str, str] = field(default_factory=dict)
+    external: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
-def plan(given: Mapping[str, str], directory: Path, time_scale: float) -> Plan:
+def plan(given: Mapping[str, str], data: Path, options: Options) -> Plan:
     """Plan a stack.
 
     Args:
-        given: the environment as the user has it; what it names is used instead of a part of ours.
-        directory: where data and logs go.
-        time_scale: divides Pub/Sub's backoffs and the pause between broadcasts.
+        given: The user's environment. A part that it names is used instead of one of the stack's own.
+        data: Folder for the stack's data.
+        options: The user's settings.
     """
     names = list(topology().functions)
-    ports = iter(free_ports(6 + len(names)))
-    function_ports = {name: next(ports) for name in names}
+    ports, notes = assign_ports(options.port_base, names)
     environment = {name: given.get(name) or value for name, value in _CREDENTIALS.items()}
     environment |= {
         "GOOGLE_CLOUD_PROJECT": given.get("GOOGLE_CLOUD_PROJECT") or _PROJECT,
         "BIGQUERY_DATASET": given.get("BIGQUERY_DATASET") or _DATASET,
-        "CUSTOMERIO_WEBHOOK_URL": f"http://{HOST}:{function_ports['webhook']}/",
+        "CUSTOMERIO_WEBHOOK_URL": f"http://{HOST}:{ports['webhook']}/",
     }
-    made = Plan(environment)
-    _plan_pubsub(made, given, next(ports), next(ports), time_scale)
-    _plan_bigquery(made, given, next(ports), next(ports), directory)
-    _plan_customerio(made, given, next(ports), next(ports))
-    made.functions.extend(
-        _function(name, port, made.environment, directory, time_scale) for name, port in function_ports.items()
-    )
-    return made
+    stack = Plan(environment, notes=notes)
+    _plan_pubsub(stack, given, ports, options)
+    _plan_bigquery(stack, given, ports, data)
+    _plan_customerio(stack, given, ports, options)
+    stack.functions.extend(_function(name, ports[name], stack.environment, data, options) for name in names)
+    return stack
 
 
-def _plan_pubsub(made: Plan, given: Mapping[str, str], port: int, admin_port: int, time_scale: float) -> None:
-    if host := given.get("PUBSUB_EMULATOR_HOST"):
-        made.environment["PUBSUB_EMULATOR_HOST"] = host
-        made.notes["pubsub"] = f"{host} (PUBSUB_EMULATOR_HOST was set)"
+def _plan_pubsub(stack: Plan, given: Mapping[str, str], ports: Mapping[str, int], options: Options) -> None:
+    host = given.get("PUBSUB_EMULATOR_HOST") or f"{HOST}:{ports['pubsub']}"
+    stack.environment["PUBSUB_EMULATOR_HOST"] = host
+    # gcloud speaks REST, which the broker and Google's emulator serve on the same port.
+    stack.environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB"] = f"http://{host}/"
+    if given.get("PUBSUB_EMULATOR_HOST"):
+        stack.external["pubsub"] = f"{host} (PUBSUB_EMULATOR_HOST was set)"
         return
-    made.environment["PUBSUB_EMULATOR_HOST"] = f"{HOST}:{port}"
-    made.environment["PUBSUB_ADMIN_URL"] = f"http://{HOST}:{admin_port}"
-    arguments = [
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-        "--admin-port",
-        str(admin_port),
-        "--time-scale",
-        f"{time_scale:g}",
-    ]
-    made.services.append(_module("pubsub", "local.pubsub", arguments, port))
+    stack.environment["PUBSUB_ADMIN_URL"] = f"http://{HOST}:{ports['pubsub-admin']}"
+    arguments = _arguments(
+        host=HOST, port=ports["pubsub"], admin_port=ports["pubsub-admin"], time_scale=options.time_scale
+    )
+    stack.services.append(_module("pubsub", "local.pubsub", arguments, ports["pubsub"]))
 
 
-def _plan_bigquery(made: Plan, given: Mapping[str, str], port: int, grpc_port: int, directory: Path) -> None:
+def _plan_bigquery(stack: Plan, given: Mapping[str, str], ports: Mapping[str, int], data: Path) -> None:
     if host := given.get("BIGQUERY_EMULATOR_HOST"):
-        made.environment["BIGQUERY_EMULATOR_HOST"] = host
-        made.notes["bigquery"] = f"{host} (BIGQUERY_EMULATOR_HOST was set)"
+        stack.environment["BIGQUERY_EMULATOR_HOST"] = host
+        stack.external["bigquery"] = f"{host} (BIGQUERY_EMULATOR_HOST was set)"
         return
-    made.environment["BIGQUERY_EMULATOR_HOST"] = f"http://{HOST}:{port}"
+    stack.environment["BIGQUERY_EMULATOR_HOST"] = f"http://{HOST}:{ports['bigquery']}"
     command = bigquery.command(
-        port=port,
-        grpc_port=grpc_port,
-        project=made.environment["GOOGLE_CLOUD_PROJECT"],
-        dataset=made.environment["BIGQUERY_DATASET"],
-        data=directory / "bigquery",
+        port=ports["bigquery"],
+        grpc_port=ports["bigquery-grpc"],
+        project=stack.environment["GOOGLE_CLOUD_PROJECT"],
+        dataset=stack.environment["BIGQUERY_DATASET"],
+        data=data / "bigquery",
     )
-    made.services.append(Part("bigquery", command, port, bigquery.environment(DUCKDB_HOME)))
+    stack.services.append(Part("bigquery", command, ports["bigquery"], bigquery.environment(DUCKDB_HOME)))
 
 
-def _plan_customerio(made: Plan, given: Mapping[str, str], track_port: int, app_port: int) -> None:
+def _plan_customerio(stack: Plan, given: Mapping[str, str], ports: Mapping[str, int], options: Options) -> None:
     urls = {name: given[name] for name in ("CUSTOMERIO_TRACK_URL", "CUSTOMERIO_APP_URL") if given.get(name)}
-    made.environment.update(urls)
+    stack.environment.update(urls)
     if len(urls) == 2:
-        made.notes["customer.io"] = f"{urls['CUSTOMERIO_TRACK_URL']} and {urls['CUSTOMERIO_APP_URL']} (were set)"
+        stack.external["customer.io"] = f"{urls['CUSTOMERIO_TRACK_URL']} and {urls['CUSTOMERIO_APP_URL']} (were set)"
         return
     if not urls and (given.get("CUSTOMERIO_TRACK_API_KEY") or given.get("CUSTOMERIO_APP_API_KEY")):
-        made.notes["customer.io"] = "the real one: credentials were set"
+        stack.external["customer.io"] = "the real one: credentials were set"
         return
-    made.environment.setdefault("CUSTOMERIO_TRACK_URL", f"http://{HOST}:{track_port}")
-    made.environment.setdefault("CUSTOMERIO_APP_URL", f"http://{HOST}:{app_port}")
-    arguments = ["--host", HOST, "--track-port", str(track_port), "--app-port", str(app_port)]
-    # Customer.io waits an hour after most failures; here somebody is watching.
-    arguments += ["--webhook-hour-seconds", str(_WEBHOOK_WAIT_SECONDS)]
-    part = _module("customer.io", "local.customerio", arguments, track_port, made.environment)
-    made.services.append(part)
+    track_port, app_port = ports["customer.io"], ports["customer.io-app"]
+    stack.environment.setdefault("CUSTOMERIO_TRACK_URL", f"http://{HOST}:{track_port}")
+    stack.environment.setdefault("CUSTOMERIO_APP_URL", f"http://{HOST}:{app_port}")
+    arguments = _arguments(
+        host=HOST,
+        track_port=track_port,
+        app_port=app_port,
+        time_scale=options.time_scale,
+        reaction_seconds=options.reaction_seconds,
+        webhook_long_wait_seconds=deadlines.STACK_WEBHOOK_LONG_WAIT_SECONDS,
+    )
+    stack.services.append(_module("customer.io", "local.customerio", arguments, track_port, stack.environment))
 
 
-def _function(name: str, port: int, environment: Mapping[str, str], directory: Path, time_scale: float) -> Part:
+def _function(name: str, port: int, environment: Mapping[str, str], data: Path, options: Options) -> Part:
     project = environment["GOOGLE_CLOUD_PROJECT"]
-    shape = topology()
-    kinds = [kind for kind in shape.topics.values() if kind.function == name] or [shape.topics["events"]]
-    told = {
+    topics = topology().topics
+    topic = next((topic for topic in topics.values() if topic.function == name), topics["events"])
+    settings = {
         **environment,
         "FUNCTION_TARGET": name,
         "FUNCTION_SOURCE": str(ROOT / "functions" / name / "main.py"),
-        "DEAD_LETTER_TOPIC": f"projects/{project}/topics/{kinds[0].dead_letter_name}",
-        "EVENTS_TOPIC": f"projects/{project}/topics/{shape.topics['events'].name}",
-        "LEDGER": f"sqlite:{directory / 'ledger.sqlite'}",
+        "DEAD_LETTER_TOPIC": f"projects/{project}/topics/{topic.dead_letter_name}",
+        "EVENTS_TOPIC": f"projects/{project}/topics/{topics['events'].name}",
+        "LEDGER": f"sqlite:{data / 'ledger.sqlite'}",
         "PYTHONPATH": str(ROOT),
     }
-    if name == "broadcast":
-        told["CUSTOMERIO_REQUESTS_PER_SECOND"] = f"{shape.rates['broadcast'].per_second * time_scale:g}"
-    # functions-framework's own application under the server that it deploys with, in one process, so that its id is
-    # the one to watch.
-    server = [
-        "uvicorn",
-        "--factory",
-        "functions_framework.aio:create_asgi_app",
-        "--no-access-log",
-        "--log-level",
-        "warning",
-    ]
-    command = [sys.executable, "-m", *server, "--host", HOST, "--port", str(port), "--timeout-graceful-shutdown", "5"]
-    return Part(name, command, port, told, asks="/")
+    if topic.rate is not None and topic.function == name:
+        settings["CUSTOMERIO_REQUESTS_PER_SECOND"] = f"{instance_rate(topic.rate, options.time_scale):g}"
+    # One process runs functions-framework's own application under the server that it deploys with, so that its process
+    # id is the one to watch.
+    application = "functions_framework.aio:create_asgi_app"
+    server = ["uvicorn", "--factory", application, "--no-access-log", "--log-level", "warning"]
+    graceful = ["--timeout-graceful-shutdown", str(deadlines.FUNCTION_SHUTDOWN_SECONDS)]
+    command = [sys.executable, "-m", *server, "--host", HOST, "--port", str(port), *graceful]
+    return Part(name, command, port, settings)
+
+
+def instance_rate(rate: str, time_scale: float) -> float:
+    """Requests per second of one function: its share of the account's rate, as Terraform computes it.
+
+    Each function runs as one instance here, so a function that is alone with its rate has all of it. The time scale
+    divides the pause between broadcasts, and leaves the other rates as they are.
+    """
+    functions = {topic.function for topic in topology().topics.values() if topic.rate == rate}
+    per_second = topology().rates[rate].per_second * (time_scale if rate == "broadcast" else 1.0)
+    return math.floor(per_second / len(functions) * 10_000) / 10_000
+
+
+def _arguments(**options: object) -> list[str]:
+    """Command-line options by name; numbers without a needless fraction."""
+    shown = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in options.items()}
+    return [text for name, value in shown.items() for text in (f"--{name.replace('_', '-')}", value)]
 
 
 def _module(

@@ -1,4 +1,4 @@
-"""Topics and subscriptions of ``topology.json``, made with the official clients: what Terraform makes in the cloud."""
+"""Topics and subscriptions of ``topology.json``, created as Terraform creates them in the cloud."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -7,28 +7,29 @@ from google.api_core.exceptions import AlreadyExists
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.cloud.pubsub_v1.types import DeadLetterPolicy, ExpirationPolicy, PushConfig, RetryPolicy, Subscription
 
+from local import deadlines
 from shared.topology import Lane, Topic, topology
 
 
 def provision(
     project: str, endpoints: Mapping[str, str], *, emulator: bool = False, backoff_scale: float = 1.0
 ) -> None:
-    """Make what is not there yet.
+    """Create every topic and subscription that does not exist.
 
     Args:
         project: Google Cloud project.
-        endpoints: push endpoint by function name.
-        emulator: whether this is Google's emulator, which keeps messages for 7 days at most.
-        backoff_scale: divides the retry policies' backoffs, for an emulator, which has no time scale of its own.
+        endpoints: Push endpoint of each function.
+        emulator: Whether this is Google's emulator, which keeps messages for 7 days at most.
+        backoff_scale: Divides the retry policies' backoffs, for an emulator without a time scale of its own.
     """
     with PublisherClient() as publisher, SubscriberClient() as subscriber:
         for kind in topology().topics.values():
             for topic in (kind.name, kind.retry_name, kind.dead_letter_name):
-                _unless_there(publisher.create_topic, {"name": f"projects/{project}/topics/{topic}"})
+                _create_if_absent(publisher.create_topic, {"name": f"projects/{project}/topics/{topic}"})
             for subscription in _subscriptions(kind, project, endpoints[kind.function], backoff_scale):
                 if emulator:
                     subscription.message_retention_duration = timedelta(days=7)
-                _unless_there(subscriber.create_subscription, subscription)
+                _create_if_absent(subscriber.create_subscription, subscription)
 
 
 def _subscriptions(kind: Topic, project: str, endpoint: str, backoff_scale: float) -> list[Subscription]:
@@ -41,9 +42,9 @@ def _subscriptions(kind: Topic, project: str, endpoint: str, backoff_scale: floa
     kept = Subscription(
         name=f"projects/{project}/subscriptions/{kind.dead_letter_name}",
         topic=f"projects/{project}/topics/{kind.dead_letter_name}",
-        ack_deadline_seconds=60,
+        ack_deadline_seconds=deadlines.DEAD_LETTER_ACK_SECONDS,
         message_retention_duration=timedelta(days=topology().dead_letter.retention_days),
-        expiration_policy=ExpirationPolicy(),  # never, however long nobody looks
+        expiration_policy=ExpirationPolicy(),  # it never expires, however long nobody pulls
     )
     return [*pushed, kept]
 
@@ -69,8 +70,8 @@ def _pushed(
     )
 
 
-def _unless_there(create: object, request: object) -> None:
+def _create_if_absent(create: object, request: object) -> None:
     try:
-        create(request=request, timeout=30)  # type: ignore[operator]
+        create(request=request, timeout=deadlines.PUBSUB_CALL_SECONDS)  # type: ignore[operator]
     except AlreadyExists:
         return

@@ -3,10 +3,12 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from local.customerio import Credentials, Patience, Simulator, Target
+from local.customerio import Credentials, Rates, RetryPolicy, Simulator, Target, Timing
 from tests.local_customerio.receiver import SIGNING_KEY, Receiver, running_receiver
 
 ACCEPTED = Credentials()
+UNLIMITED = Rates(track=1e6, send=1e6, app=1e6, broadcast_pause=0.0)
+AT_ONCE = Timing(export=0.0, trigger=0.0, reaction=0.0)
 
 
 @pytest.fixture
@@ -17,11 +19,12 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 async def sim(receiver: Receiver) -> AsyncIterator[Simulator]:
-    """Broadcasts without a pause; webhooks with a timeout of 0.2 s, a first backoff of 0.02 s and an hour of 0.3 s."""
+    """A simulator without waits: no rates, everything reported at once, webhooks with short timeouts and pauses."""
     async with Simulator(
         webhook=Target(receiver.url, SIGNING_KEY),
-        patience=Patience(timeout=0.2, first_backoff=0.02, long_wait=0.3),
-        broadcast_pause=0.0,
+        retry_policy=RetryPolicy(timeout=0.2, first_backoff=0.02, long_wait=0.3),
+        rates=UNLIMITED,
+        timing=AT_ONCE,
     ) as simulator:
         yield simulator
 

@@ -3,14 +3,14 @@ import time
 import httpx
 
 from local.customerio.events import Event, EventLog
+from local.customerio.exchange import ApiRequest, ApiResponse
 from local.customerio.ids import is_ulid, new_ulid
 from local.customerio.people import People
-from local.customerio.records import Records
-from local.customerio.wire import Answer, Call
+from local.customerio.request_log import RequestLog
 
 
-def add(records: Records, body: bytes) -> None:
-    records.add(Call("track", "POST", "/", (), {}, "ok", body), 200, Answer(), 1.0)
+def add(log: RequestLog, body: bytes) -> None:
+    log.add(ApiRequest("track", "POST", "http://localhost", "/", {}, {}, "ok", body), 200, ApiResponse(), 1.0)
 
 
 async def test_requests_show_what_arrived_since_a_number(track: httpx.AsyncClient, app: httpx.AsyncClient) -> None:
@@ -62,18 +62,18 @@ async def test_delete_forgets_everything(track: httpx.AsyncClient) -> None:
         assert (counts["requests"], counts["events_applied"], counts["duplicates_dropped"]) == ({}, 0, 0)
 
 
-def test_records_forget_the_oldest_bodies_first_and_then_the_oldest_requests() -> None:
-    records = Records(requests=3, body_bytes=10)
-    add(records, b'"12345"')
-    add(records, b"")
-    add(records, b"1234")
-    assert [record["body"] for record in records.since(0)] == [None, None, 1234]
-    add(records, b"5")
-    add(records, b"67")
-    assert [(record["n"], record["body"]) for record in records.since(0)] == [(3, 1234), (4, 5), (5, 67)]
-    add(records, b"89")
-    add(records, b"890123")
-    assert [(record["n"], record["body"]) for record in records.since(0)] == [(5, 67), (6, 89), (7, 890123)]
+def test_the_log_forgets_the_oldest_bodies_first_and_then_the_oldest_requests() -> None:
+    log = RequestLog(requests=3, body_bytes=10)
+    add(log, b'"12345"')
+    add(log, b"")
+    add(log, b"1234")
+    assert [record["body"] for record in log.since(0)] == [None, None, 1234]
+    add(log, b"5")
+    add(log, b"67")
+    assert [(record["n"], record["body"]) for record in log.since(0)] == [(3, 1234), (4, 5), (5, 67)]
+    add(log, b"89")
+    add(log, b"890123")
+    assert [(record["n"], record["body"]) for record in log.since(0)] == [(5, 67), (6, 89), (7, 890123)]
 
 
 def test_event_log_keeps_the_newest() -> None:

@@ -1,11 +1,13 @@
 import base64
 import time
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from local.customerio import Simulator
+from tests.local_customerio.conftest import UNLIMITED
 
 EMAIL: dict[str, Any] = {"transactional_message_id": 44, "to": "a@example.com", "identifiers": {"id": "1"}}
 OTHER: dict[str, Any] = {"transactional_message_id": "welcome", "identifiers": {"id": "1"}}
@@ -43,7 +45,11 @@ async def test_email_without_a_template_brings_its_own_content(app: httpx.AsyncC
         ("email", {**EMAIL, "identifiers": {"phone": "+15551234567"}}, "identifiers.phone"),
         ("email", {"transactional_message_id": 1, "to": "a@example.com"}, "identifiers"),
         ("email", {**EMAIL, "to": None}, "to"),
-        ("email", {**EMAIL, "to": ",".join(["a@example.com"] * 10), "bcc": ",".join(["b@example.com"] * 6)}, "to, bcc"),
+        (
+            "email",
+            {**EMAIL, "to": ",".join(["a@example.com"] * 10), "bcc": ",".join(["b@example.com"] * 6)},
+            "to, cc, bcc",
+        ),
         ("email", {"to": "a@example.com", "identifiers": {"id": "1"}, "body": "b", "subject": "s"}, "from"),
         ("email", {**EMAIL, "transactional_message_id": True}, "transactional_message_id"),
         ("email", {**EMAIL, "headers": {"X-Name": "é"}}, "headers"),
@@ -97,7 +103,8 @@ async def test_wrong_key_is_401(sim: Simulator) -> None:
     ) as client:
         for path in ("/v1/send/email", "/v1/campaigns/1/triggers"):
             assert (await client.post(path, json=EMAIL)).status_code == 401
-        assert (await client.get("/v1/info/ip_addresses")).status_code == 401
+        for path in ("/v1/workspaces", "/v1/no/such/path"):
+            assert (await client.get(path)).status_code == 401
 
 
 async def test_ip_addresses(app: httpx.AsyncClient) -> None:
@@ -178,7 +185,7 @@ async def test_a_broken_audience_is_422_and_points_at_the_field(
 
 async def test_a_second_broadcast_within_the_pause_is_429() -> None:
     async with (
-        Simulator(broadcast_pause=0.2) as sim,
+        Simulator(rates=replace(UNLIMITED, broadcast_pause=0.2)) as sim,
         httpx.AsyncClient(base_url=sim.app_url, headers={"Authorization": "Bearer local-app-key"}, verify=False) as app,
     ):
         assert (await app.post("/v1/campaigns/1/triggers", json={})).status_code == 200

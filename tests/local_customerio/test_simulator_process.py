@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local.customerio.__main__ import arguments, simulator
+from local.customerio.__main__ import parse_arguments, simulator
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,10 +19,9 @@ async def test_prints_one_ready_line_serves_both_hosts_and_stops_on_sigterm() ->
         "CUSTOMERIO_TRACK_API_KEY": "track-key",
         "CUSTOMERIO_APP_API_KEY": "app-key",
         "CUSTOMERIO_REGION": "eu",
-        "STACK_TIME_SCALE": "1000",
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "local.customerio", "--app-api-key", "other-key"),
+        *(sys.executable, "-m", "local.customerio", "--app-api-key", "other-key", "--time-scale", "1000"),
         cwd=ROOT,
         env=environ,
         stdout=asyncio.subprocess.PIPE,
@@ -53,12 +52,13 @@ async def test_prints_one_ready_line_serves_both_hosts_and_stops_on_sigterm() ->
 
 
 @pytest.mark.parametrize(
-    ("scale", "option", "hour"), [(1.0, [], 3600.0), (20.0, [], 180.0), (20.0, ["--webhook-hour-seconds", "2"], 2.0)]
+    ("scale", "option", "hour"),
+    [(1.0, [], 3600.0), (20.0, [], 180.0), (20.0, ["--webhook-long-wait-seconds", "2"], 2.0)],
 )
 async def test_the_hour_is_scaled_and_bounded(scale: float, option: list[str], hour: float) -> None:
-    sim = simulator(arguments(option, {}), scale)
-    assert sim.workspace.webhooks._patience.long_wait == hour
-    assert sim.workspace.webhooks._patience.timeout == 4.0
+    sim = simulator(parse_arguments(["--time-scale", str(scale), *option], {}))
+    assert sim.workspace.webhooks._retry_policy.long_wait == hour
+    assert sim.workspace.webhooks._retry_policy.timeout == 4.0
 
 
 @pytest.mark.parametrize(
@@ -72,5 +72,5 @@ def test_a_wrong_environment_is_refused(
     environ: dict[str, str], named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        arguments([], environ)
+        parse_arguments([], environ)
     assert named in capsys.readouterr().err

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from local.customerio import Simulator
 from local.customerio.ids import new_ulid
 from local.customerio.items import check
-from local.customerio.world import World
+from local.customerio.state import State
 
 PERSON = {"id": "1"}
 
@@ -276,10 +276,10 @@ ITEM = st.one_of(
 
 @given(st.lists(ITEM, max_size=12), JSON)
 def test_whatever_passes_the_check_can_be_applied_and_listed(items: list[dict[str, Any]], noise: object) -> None:
-    world = World(5)
+    state = State(5)
     applied = [item for item in items if not check(item)]
     for item in applied:
-        world.apply(item)
-    assert sum(world.counts.report()["outcomes"].values()) == len(applied)
-    assert len(list(world.events.report(world.people))) <= 5
+        state.apply(item)
+    assert sum(state.counts.report()["outcomes"].values()) == len(applied)
+    assert len(list(state.events.report(state.people))) <= 5
     assert check(noise)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.customerio import Patience, Simulator, Target
+from local.customerio import RetryPolicy, Simulator, Target
 from local.customerio.webhooks import LONG_WAIT_STATUSES, sign
 from tests.local_customerio.receiver import SIGNING_KEY, Receiver, running_receiver
 
@@ -204,9 +204,9 @@ def test_statuses_that_wait_an_hour() -> None:
 
 async def test_a_retry_is_signed_with_a_fresh_timestamp(receiver: Receiver) -> None:
     receiver.statuses = [429]
-    patience = Patience(long_wait=1.1)
+    retry_policy = RetryPolicy(long_wait=1.1)
     async with (
-        Simulator(webhook=Target(receiver.url, f"{SIGNING_KEY}, older-key"), patience=patience) as sim,
+        Simulator(webhook=Target(receiver.url, f"{SIGNING_KEY}, older-key"), retry_policy=retry_policy) as sim,
         httpx.AsyncClient(base_url=sim.app_url, verify=False) as client,
     ):
         await client.post("/_sim/webhooks", json={"event_id": "a"})
@@ -218,9 +218,9 @@ async def test_a_retry_is_signed_with_a_fresh_timestamp(receiver: Receiver) -> N
 async def test_connection_refused_waits_an_hour_then_delivers() -> None:
     async with running_receiver() as gone:
         url, port = gone.url, int(gone.url.rpartition(":")[2].partition("/")[0])
-    patience = Patience(first_backoff=60, long_wait=0.2)
+    retry_policy = RetryPolicy(first_backoff=60, long_wait=0.2)
     async with (
-        Simulator(webhook=Target(url, SIGNING_KEY), patience=patience) as sim,
+        Simulator(webhook=Target(url, SIGNING_KEY), retry_policy=retry_policy) as sim,
         httpx.AsyncClient(base_url=sim.app_url, verify=False) as client,
     ):
         await client.post("/_sim/webhooks", json={"event_id": "a", "metric": "sent"})
@@ -256,9 +256,9 @@ async def test_a_connection_closed_while_idle_is_no_refusal() -> None:
 
 async def test_a_webhook_is_given_up_in_the_end_and_the_next_one_goes(receiver: Receiver) -> None:
     receiver.statuses = [503] * 3
-    patience = Patience(first_backoff=0.05, give_up=0.1)
+    retry_policy = RetryPolicy(first_backoff=0.05, give_up=0.1)
     async with (
-        Simulator(webhook=Target(receiver.url, SIGNING_KEY), patience=patience) as sim,
+        Simulator(webhook=Target(receiver.url, SIGNING_KEY), retry_policy=retry_policy) as sim,
         httpx.AsyncClient(base_url=sim.app_url, verify=False) as client,
     ):
         await client.post("/_sim/webhooks", json=[{"event_id": "a"}, {"event_id": "b"}])

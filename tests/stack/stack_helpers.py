@@ -23,6 +23,8 @@ from shared.topology import topology
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
+# Free ports, because stacks run side by side here, and recipients who react at once.
+OPTIONS = {"STACK_TIME_SCALE": "50", "STACK_PORT_BASE": "0", "STACK_REACTION_SECONDS": "0"}
 
 
 def until[T](check: Callable[[], T | None], what: str, *, patience: float = PATIENCE, every: float = 0.05) -> T:
@@ -112,7 +114,7 @@ def read_env(path: Path) -> dict[str, str]:
 def running_stack(directory: Path, given: Mapping[str, str]) -> Iterator[RunningStack]:
     """``python -m local.stack`` in ``directory``, until its ``stack.env`` is there."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CUSTOMERIO_", "PUBSUB_"))}
-    environment = {**inherited, "PYTHONPATH": str(ROOT), "STACK_TIME_SCALE": "50", **given}
+    environment = {**inherited, "PYTHONPATH": str(ROOT), **OPTIONS, **given}
     with (
         (directory / "stack.log").open("w") as log,
         subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The record of every request: metadata of the newest, bodies of the newest up to a number of bytes."""
+"""The log of requests: the newest 200,000, and the bodies of the newest among them up to 256 MiB."""
 
 import itertools
 from collections import deque
@@ -7,17 +7,17 @@ from typing import Any, Final
 
 import msgspec
 
-from local.customerio.wire import Answer, Auth, BatchError, Call, Host, ItemError
+from local.customerio.exchange import ApiRequest, ApiResponse, Auth, BatchError, Host, ItemError
 
-REQUESTS_KEPT: Final = 200_000
-BODY_BYTES_KEPT: Final = 256 << 20
+MAX_REQUESTS: Final = 200_000
+MAX_BODY_BYTES: Final = 256 << 20
 
 
-class Request(msgspec.Struct):
-    """`n` counts from 1 in the order of the answers, `time` is the arrival in unix seconds.
+class LoggedRequest(msgspec.Struct):
+    """`n` counts from 1 in the order of the responses, `time` is the arrival in unix seconds.
 
-    `status` is None when the connection was reset instead. `body` is None when there was none, or once its bytes were
-    given up.
+    `status` is None if the connection was reset instead. `body` is None if there was none, or if it was dropped to
+    make room for newer ones.
     """
 
     n: int
@@ -32,29 +32,34 @@ class Request(msgspec.Struct):
     errors: tuple[ItemError | BatchError, ...]
 
 
-class Records:
-    """Bounded twice, because a flood of small requests and a few of huge ones fill memory in different ways."""
+class RequestLog:
+    """A log with two bounds, because many small requests and a few huge ones fill memory in different ways.
 
-    def __init__(self, requests: int = REQUESTS_KEPT, body_bytes: int = BODY_BYTES_KEPT) -> None:
-        self._kept: deque[Request] = deque(maxlen=requests)
-        self._with_body: deque[Request] = deque()
+    Args:
+        requests: Number of requests kept.
+        body_bytes: Bytes of bodies kept; the oldest bodies are dropped first.
+    """
+
+    def __init__(self, requests: int = MAX_REQUESTS, body_bytes: int = MAX_BODY_BYTES) -> None:
+        self._kept: deque[LoggedRequest] = deque(maxlen=requests)
+        self._with_body: deque[LoggedRequest] = deque()
         self._body_bytes = 0
         self._body_limit = body_bytes
         self._numbers = itertools.count(1)
 
-    def add(self, call: Call, status: int | None, answer: Answer, arrived: float) -> None:
+    def add(self, request: ApiRequest, status: int | None, response: ApiResponse, arrived: float) -> None:
         oldest = self._kept[0] if len(self._kept) == self._kept.maxlen else None
-        record = Request(
+        record = LoggedRequest(
             next(self._numbers),
-            call.method,
-            call.path,
-            call.host,
-            call.auth,
+            request.method,
+            request.url,
+            request.host,
+            request.auth,
             status,
-            call.body or None,
+            request.body or None,
             arrived,
-            answer.items,
-            answer.errors,
+            response.items,
+            response.errors,
         )
         self._kept.append(record)
         if oldest is not None and self._with_body and self._with_body[0] is oldest:
@@ -66,7 +71,7 @@ class Records:
             self._drop_oldest_body()
 
     def since(self, number: int) -> Iterator[dict[str, Any]]:
-        """JSON of the requests with n > `number`, oldest first."""
+        """The requests with n > `number` as JSON values, oldest first."""
         for record in [record for record in self._kept if record.n > number]:
             yield {**msgspec.structs.asdict(record), "body": _decoded(record.body)}
 

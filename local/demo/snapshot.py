@@ -1,4 +1,4 @@
-"""What became of everything, read where it ended up: the functions' logs, the simulator, dead letters, BigQuery."""
+"""What became of every job, read from the functions' logs, the simulator, the dead letters and BigQuery."""
 
 import json
 from collections import Counter, defaultdict
@@ -12,51 +12,57 @@ from urllib.request import urlopen
 from google.api_core.exceptions import DeadlineExceeded
 from google.cloud.pubsub_v1 import SubscriberClient
 
-from local import bigquery
+from local import bigquery, deadlines
 from shared.topology import topology
+
+type Event = tuple[str, str, str]
+"""Object type, metric, and why it failed (empty if it did not)."""
 
 _SETTLED = frozenset({"applied", "already_done", "unchanged", "dead_lettered", "expired"})
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
-    """The state of a stack at one moment.
+class Snapshot:
+    """What had become of all jobs at one moment.
 
     Args:
-        outcomes: how each job was settled, by kind; a job that was settled again after a replay counts by its last
-            outcome.
-        attempts: pushes by kind, those that were to come again included.
-        counts: the simulator's ``/_sim/counts``.
-        rows: rows in BigQuery by object type and metric, after de-duplication.
+        outcomes: Number of jobs by kind and last outcome.
+        attempts: Number of pushes by kind, with those that had to come again.
+        counts: The simulator's ``/_sim/counts``.
+        events: Rows in BigQuery by object type, metric and reason of failure, after de-duplication.
     """
 
     outcomes: Mapping[str, Counter[str]]
     attempts: Counter[str]
     counts: dict[str, Any]
-    rows: Counter[str]
+    events: Counter[Event]
 
     @property
     def settled(self) -> int:
         return sum(sum(outcomes.values()) for kind, outcomes in self.outcomes.items() if kind != "events")
 
     @property
+    def rows(self) -> int:
+        return sum(self.events.values())
+
+    @property
     def webhooks_sent(self) -> int:
         return sum(self.counts["webhooks"]["sent"].values())
 
 
-def read_books(environment: Mapping[str, str], logs: Path) -> Books:
+def take_snapshot(environment: Mapping[str, str], logs: Path) -> Snapshot:
     outcomes, attempts = _from_logs(logs)
-    return Books(outcomes, attempts, simulator(environment, "counts"), _rows(environment))
+    return Snapshot(outcomes, attempts, simulator(environment, "counts"), _events(environment))
 
 
 def simulator(environment: Mapping[str, str], what: str) -> Any:
-    """A page of the simulator's ``/_sim/``."""
-    with urlopen(f"{environment['CUSTOMERIO_TRACK_URL']}/_sim/{what}", timeout=10) as answer:  # noqa: S310 - loopback
+    """One answer of the simulator's ``/_sim/``."""
+    with urlopen(f"{environment['CUSTOMERIO_TRACK_URL']}/_sim/{what}", timeout=deadlines.HTTP_CALL_SECONDS) as answer:  # noqa: S310 - loopback
         return json.load(answer)
 
 
 def dead_letters(environment: Mapping[str, str], kind_name: str) -> list[Mapping[str, str]]:
-    """Attributes of every dead letter of a kind; they stay where they are."""
+    """Attributes of every dead letter of a kind. The dead letters stay where they are."""
     project = environment["GOOGLE_CLOUD_PROJECT"]
     path = f"projects/{project}/subscriptions/{topology().topics[kind_name].dead_letter_name}"
     found: dict[str, Mapping[str, str]] = {}
@@ -64,7 +70,7 @@ def dead_letters(environment: Mapping[str, str], kind_name: str) -> list[Mapping
         held: list[str] = []
         while True:
             try:
-                answer = client.pull(subscription=path, max_messages=1000, timeout=1, retry=None)
+                answer = client.pull(subscription=path, max_messages=1000, timeout=deadlines.PULL_SECONDS, retry=None)
             except DeadlineExceeded:
                 break
             if not answer.received_messages:
@@ -90,9 +96,12 @@ def _from_logs(logs: Path) -> tuple[dict[str, Counter[str]], Counter[str]]:
     return {kind: Counter(jobs.values()) for kind, jobs in last.items()}, attempts
 
 
-def _rows(environment: Mapping[str, str]) -> Counter[str]:
+def _events(environment: Mapping[str, str]) -> Counter[Event]:
     project, dataset = environment["GOOGLE_CLOUD_PROJECT"], environment["BIGQUERY_DATASET"]
     view = f"{project}.{dataset}.events_deduplicated"
-    query = f"SELECT object_type, metric, COUNT(*) AS n FROM `{view}` GROUP BY 1, 2"  # noqa: S608 - our own names
+    query = f"""
+        SELECT object_type, metric, IFNULL(failure_message, '') AS reason, COUNT(*) AS n
+        FROM `{view}` GROUP BY 1, 2, 3
+    """  # noqa: S608 - the stack's own names
     with closing(bigquery.client(environment["BIGQUERY_EMULATOR_HOST"], project)) as client:
-        return Counter({f"{row.object_type} {row.metric}": row.n for row in client.query_and_wait(query)})
+        return Counter({(row.object_type, row.metric, row.reason): row.n for row in client.query_and_wait(query)})
