@@ -13,28 +13,28 @@ from typing import Any
 
 import msgspec
 
-# The legacy shape names both in one word, such as ``email_sent``; ``in_app`` has an underscore of its own.
+# The legacy shape joins object type and metric, e.g. ``email_sent``; ``in_app`` has an underscore of its own.
 _LEGACY_EVENT_TYPE = re.compile(r"(in_app|[a-z]+)_(\w+)")
 _ATTRIBUTE_BYTES = 1024
 _INT64 = range(-(2**63), 2**63)
 
-# Pub/Sub attributes beside event_id, object_type and metric: what subscribers route by.
+# Fields that become Pub/Sub attributes beside event_id, object_type and metric, so that subscriptions can filter.
 _ROUTED = ("campaign_id", "newsletter_id", "broadcast_id", "transactional_message_id")
 
 
 class NotAnEventError(ValueError):
-    """The body is no event. Its text says what was expected and holds nothing of the body."""
+    """The body is not an event. The text says what was expected and quotes nothing."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One event as Customer.io reported it.
 
     Args:
-        event_id: unique per event. Not always a ULID: published samples have 27 characters.
-        metric: what happened, such as ``sent``; any text.
-        object_type: ``email``, ``customer``, …; any text, empty where Customer.io left it out.
-        time: when it happened, None where missing or not a time.
-        data: everything else, as it came.
+        event_id: Unique id. It is not always a ULID: published samples have 27 characters.
+        metric: What happened, e.g. ``sent``; any text.
+        object_type: What it happened to, e.g. ``email`` or ``customer``; any text, empty if Customer.io left it out.
+        time: When it happened; None if missing or not a time.
+        data: Everything else, as it came.
     """
 
     event_id: str
@@ -45,7 +45,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def person(self) -> str:
-        """The person's key such as ``id:42``, empty where the event names nobody."""
+        """The person's key, e.g. ``id:42``; empty if the event names nobody."""
         identifiers = _object(self.data.get("identifiers"))
         for name in ("id", "cio_id", "email"):
             if value := _text(identifiers.get(name)):
@@ -62,7 +62,7 @@ def read_event(body: bytes) -> Event:
     ``cio_subscription_preferences_changed``.
 
     Raises:
-        NotAnEventError: it is none.
+        NotAnEventError: if the body is not an event.
     """
     try:
         fields = msgspec.json.decode(body)
@@ -91,11 +91,11 @@ def read_event(body: bytes) -> Event:
 
 
 def event_attributes(event: Event) -> dict[str, str]:
-    """Pub/Sub attributes by which subscriptions filter.
+    """Make the Pub/Sub attributes by which subscriptions filter.
 
-    ``event_id``, ``object_type``, ``metric`` and the message's origin, whichever is known: ``campaign_id``,
-    ``newsletter_id``, ``broadcast_id``, ``transactional_message_id``. Values are printable ASCII of at most 1024 bytes
-    (Pub/Sub's limit); one that is not is left out, since the data holds it anyway.
+    They are ``event_id``, ``object_type``, ``metric`` and the message's origin, whichever is known: ``campaign_id``,
+    ``newsletter_id``, ``broadcast_id``, ``transactional_message_id``. A value that is longer than 1024 bytes (Pub/Sub's
+    limit) or not printable ASCII is left out: the message's data holds it.
     """
     candidates = {"event_id": event.event_id, "object_type": event.object_type, "metric": event.metric}
     candidates |= {name: _text(event.data.get(name)) or "" for name in _ROUTED}
@@ -107,22 +107,22 @@ def event_attributes(event: Event) -> dict[str, str]:
 
 
 def to_row(raw: bytes, received_at: datetime) -> dict[str, Any]:
-    """The row of table ``events`` (``terraform/schemas/events.json``) for a webhook's body, in BigQuery's JSON form.
+    """Make the row of table ``events`` (``terraform/schemas/events.json``) from a body, in BigQuery's JSON form.
 
     Columns without a value are left out, as is a value that does not fit its column's type; ``raw`` holds it.
 
     Args:
-        raw: the body, as received.
-        received_at: when the webhook came in, with a timezone.
+        raw: The body, as received.
+        received_at: When the webhook came in, with a timezone.
 
     Raises:
-        NotAnEventError: it is no event.
+        NotAnEventError: if the body is not an event.
     """
     return event_row(read_event(raw), raw, received_at)
 
 
 def event_row(event: Event, raw: bytes, received_at: datetime) -> dict[str, Any]:
-    """``to_row`` for an event that is read already."""
+    """Make the row as ``to_row`` does, from an event that was read already."""
     row: dict[str, Any] = {
         "event_id": event.event_id,
         "received_at": received_at.astimezone(UTC).isoformat(),
@@ -140,11 +140,11 @@ def event_row(event: Event, raw: bytes, received_at: datetime) -> dict[str, Any]
 
 
 def row_id(raw: bytes) -> str:
-    """Key by which BigQuery drops a row that it took within the last minute, 64 characters of the 128 that it allows.
+    """Make the key by which BigQuery drops a row that it took within the last minute: 64 characters of 128 allowed.
 
-    https://cloud.google.com/bigquery/docs/streaming-data-into-bigquery#dataconsistency. Of the whole body rather than
-    ``event_id``: a repeated delivery is the same bytes, and if two bodies ever share an id, nothing is lost; the view
-    ``events_deduplicated`` decides.
+    https://cloud.google.com/bigquery/docs/streaming-data-into-bigquery#dataconsistency. It is a hash of
+    the whole body, not ``event_id``: a repeated delivery has the same bytes, and two bodies with one id are both kept
+    for the view ``events_deduplicated`` to judge.
     """
     return hashlib.sha256(raw).hexdigest()
 
@@ -159,7 +159,7 @@ def _what_happened(fields: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _time(value: Any) -> datetime | None:
-    """Unix seconds, as a number or as text."""
+    """Read Unix seconds, given as a number or as text."""
     try:
         seconds = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
@@ -172,7 +172,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    """Text as it is, empty included; numbers in their JSON form, since ids come as either."""
+    """Return text as it is, empty included, and a number in its JSON form: ids come as either."""
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -195,7 +195,7 @@ def _flag(value: Any) -> bool | None:
 
 
 def _recipients(value: Any) -> list[dict[str, str]]:
-    """Devices of a push message."""
+    """Read the devices of a push message."""
     items = value if isinstance(value, list) else []
     devices = [
         {name: text for name in ("device_id", "device_platform", "failure_message") if (text := _text(item.get(name)))}
@@ -209,7 +209,7 @@ def _same(convert: Callable[[Any], Any], *names: str) -> list[tuple[str, str, Ca
     return [(name, name, convert) for name in names]
 
 
-# Field of ``data``, column, conversion.
+# Each entry: field of ``data``, column, conversion.
 _COLUMNS = [
     *_same(_text, "delivery_id", "customer_id", "email_address", "recipient", "subject", "failure_message", "href"),
     *_same(_text, "tracked_response", "inbound_event_id", "journey_id", "trigger_event_id", "transactional_message_id"),

@@ -46,3 +46,14 @@ def test_a_record_outlives_every_attempt_at_its_job() -> None:
     retry = topology().lanes["retry"]
     lanes_days = 2 * retry.maximum_backoff_seconds * retry.max_delivery_attempts / 86_400
     assert 2 * topology().dead_letter.retention_days + lanes_days < deadlines.LEDGER_RETENTION_DAYS
+
+
+def test_an_insert_ends_before_its_row_is_given_back_and_that_before_the_push() -> None:
+    assert deadlines.ROW_RETRY_SECONDS + 2 * deadlines.ROW_ATTEMPT_SECONDS < deadlines.ROW_WAIT_SECONDS
+    assert deadlines.ROW_WAIT_SECONDS < deadlines.PUSH_SECONDS
+
+
+def test_a_request_has_time_for_its_connection() -> None:
+    for seconds in (deadlines.APP_REQUEST_SECONDS, deadlines.TRACK_REQUEST_SECONDS):
+        assert seconds > deadlines.MIN_REQUEST_SECONDS
+        assert seconds > deadlines.CONNECT_SECONDS
