@@ -38,16 +38,8 @@ async def test_accepted_is_204(function: Make, around: Around, capsys: pytest.Ca
     assert (line["severity"], line["outcome"], line["answer"], line["kind"]) == ("INFO", "applied", 204, kind)
 
 
-<<<<<<< HEAD
 @every_kind
 @pytest.mark.parametrize("code", [400, 413, 422])
-=======
-@pytest.mark.parametrize(
-    ("kind", "code"),
-    [(kind, code) for kind in PUSHES for code in (400, 413, 422)]
-    + [(kind, code) for kind in ("send", "broadcast") for code in (403, 404)],
-)
->>>>>>> client
 async def test_refused_is_a_dead_letter_with_customerios_words(
     function: Make, around: Around, kind: str, code: int
 ) -> None:
@@ -61,21 +53,6 @@ async def test_refused_is_a_dead_letter_with_customerios_words(
         "message": "is no plan",
     }
     assert len(around.upstream.bodies) == 1
-
-
-@pytest.mark.parametrize("code", [402, 403, 404, 405])
-@pytest.mark.parametrize(
-    ("kind", "body"),
-    [(kind, COMPLAINT) for kind in ("identify", "track", "sync")] + [(kind, "<html>") for kind in PUSHES],
-)
-async def test_an_account_turned_away_holds_the_job(
-    function: Make, around: Around, capsys: pytest.CaptureFixture[str], kind: str, body: object, code: int
-) -> None:
-    around.upstream.then(status(code, body))
-    assert await function(kind).push(PUSHES[kind]) == 503
-    assert around.pubsub.published == []
-    [line] = lines(capsys.readouterr().out)
-    assert (line["severity"], line["reason"], line["status"]) == ("CRITICAL", "account_refused", code)
 
 
 @every_kind
