@@ -2,7 +2,7 @@
 
 from ..attributes import JobAttributes
 from ..customerio.track import TrackAPI
-from ..jobs import parse_identify
+from ..jobs import parse
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
@@ -19,7 +19,7 @@ class Identify:
 
     async def __call__(self, message: PushMessage) -> Outcome:
         attributes = JobAttributes.decode(message.attributes)
-        operation = parse_identify(message.data)
+        operation = parse("identify", message.data, message.attributes)
         return await apply(self._track, operation, message, attributes)
 
 

@@ -1,9 +1,12 @@
-class InvalidJob(ValueError):  # noqa: N818 - what it is called where jobs are published
+"""The one error that a job's checks raise."""
+
+
+class InvalidJob(ValueError):  # noqa: N818 - the name that applications catch
     """A job that can never succeed as it is, refused before anything is sent.
 
     Args:
-        field: dotted path of the field at fault, such as ``attributes.plan``; ``body`` for all of it.
-        problem: what is wrong and what is expected: the limit and the size, never the value.
+        field: Dotted path of the field at fault, e.g. ``attributes.plan``; ``body`` for the whole.
+        problem: What is wrong and what is expected: the limit and the size, never the value.
     """
 
     def __init__(self, field: str, problem: str) -> None:

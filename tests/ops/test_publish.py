@@ -217,5 +217,5 @@ def test_attributes_are_checked_as_the_functions_check_them(attributes: dict[str
 
 
 def test_a_body_that_has_data_of_its_own_is_not_taken_apart() -> None:
-    body = b'{"broadcast_id": 1, "data": {"x": 1}}'
+    body = b'{"broadcast_id": 1, "ids": ["1"], "data": {"x": 1}}'
     assert composing.job("broadcast", body, {"job_id": "J"}).data == body
