@@ -26,7 +26,7 @@ GOOGLE_PREFIX = "goog"
 DeliveryGuarantee = Literal["at_least_once", "at_most_once"]
 DELIVERY_GUARANTEES: tuple[DeliveryGuarantee, ...] = get_args(DeliveryGuarantee)
 # Everything that can be said of a job beside its body.
-JOB_ATTRIBUTES = frozenset({"job_id", "channel", "expires_at", "delivery_guarantee"})
+JOB_ATTRIBUTES = frozenset({"job_id", "channel", "audience", "expires_at", "delivery_guarantee"})
 
 _FORWARDING_PREFIX = "CloudPubSubDeadLetter"
 _FORWARDED_FROM = f"{_FORWARDING_PREFIX}SourceSubscription"

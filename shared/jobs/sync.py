@@ -45,9 +45,7 @@ class User(msgspec.Struct, kw_only=True):
     preferences: (
         Annotated[
             Preferences,
-            Meta(
-                description="sent as `marketing_opt_in`, `transactional_opt_in`; who wants neither is suppressed"
-            ),
+            Meta(description="sent as `marketing_opt_in`, `transactional_opt_in`; who wants neither is suppressed"),
         ]
         | None
     ) = None
