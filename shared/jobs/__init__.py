@@ -25,7 +25,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Job = TrackOperation | SendRequest | BroadcastTrigger | UserRecord | UserDeleted
 
 # Forms of each topic's messages, from which schemas and documentation are generated.
-SCHEMAS: dict[Kind, list[type[msgspec.Struct]]] = {
+SCHEMAS: dict[str, list[type[msgspec.Struct]]] = {
     "identify": list(dict.fromkeys(IDENTIFY_FORMS.values())),
     "track": list(TRACK_FORMS.values()),
     "send": list(SEND_FORMS.values()),

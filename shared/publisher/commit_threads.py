@@ -63,9 +63,11 @@ class CommitThreads:
 def use_threads(client: PublisherClient, threads: CommitThreads) -> None:
     """Have ``client`` send its batches on ``threads``.
 
-    The client offers no setting for this, so its two methods that start a thread are replaced. Where a later version
-    has other methods, it goes on as it is: jobs are then sent as before, save those that wait at exit.
+    The client offers no setting for this, so its two methods that start a thread are replaced. A client that has other
+    methods, of a later version or a test's, goes on as it is. Jobs that wait at exit may then be lost, and are reported.
     """
+    if not hasattr(client, "_batch_class") or not hasattr(client, "_start_commit_thread"):
+        return
 
     class Batch(client._batch_class):  # type: ignore[misc]  # noqa: SLF001
         def _start_commit_thread(self) -> None:

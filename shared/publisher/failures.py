@@ -37,13 +37,16 @@ class FailureLog:
         self._on_error = on_error
         self._logged: set[str] = set()
         self._lock = threading.Lock()
+        # The advice for the summary at exit: that of a cause, rather than of jobs that only failed behind another.
         self.first_advice = ""
+        self._first_is_consequence = False
 
     def report(self, job: FailedJob) -> None:
         with self._lock:
             new = job.advice not in self._logged
             self._logged.add(job.advice)
-            self.first_advice = self.first_advice or job.advice
+            if not self.first_advice or self._first_is_consequence:
+                self.first_advice, self._first_is_consequence = job.advice, isinstance(job.error, RuntimeError)
         if new:
             logger.error("%s jobs are not published: %s (Logged once for this reason.)", job.kind, job.advice)
         if self._on_error is None:
