@@ -63,8 +63,8 @@ class CommitThreads:
 def use_threads(client: PublisherClient, threads: CommitThreads) -> None:
     """Have ``client`` send its batches on ``threads``.
 
-    The client offers no setting for this, so its two methods that start a thread are replaced. A client that has other
-    methods, of a later version or a test's, goes on as it is. Jobs that wait at exit may then be lost, and are reported.
+    The client offers no setting for this, so its two methods that start a thread are replaced. A client with other
+    methods, of a later version or a test's, goes on as it is: jobs that wait at exit may be lost, and are reported.
     """
     if not hasattr(client, "_batch_class") or not hasattr(client, "_start_commit_thread"):
         return
