@@ -217,19 +217,6 @@ def test_an_application_gets_none_of_the_functions_parts_with_it() -> None:
     program = "import sys, shared.publisher; print(*sorted(sys.modules))"
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
-<<<<<<< HEAD
-    ours = {name for name in loaded if name.startswith("shared.") and not name.startswith("shared.jobs")}
-    assert ours == {
-        "shared.attributes",
-        "shared.outcome",
-        "shared.job_options",
-        "shared.publisher",
-        "shared.pubsub",
-        "shared.pubsub.ordered_publisher",
-        "shared.topology",
-    }
-=======
     ours = {name.split(".")[1] for name in loaded if name.startswith("shared.")}
     assert ours == {"attributes", "jobs", "outcome", "publisher", "topology"}
->>>>>>> 5ccf985 (The publisher is a package of its own that an application can install, and loses no job in silence)
     assert loaded.isdisjoint({"aiohttp", "functions_framework", "httpx", "starlette"})
