@@ -4,7 +4,7 @@ READY := $(VENV)/.ready
 JOBS ?= 20000
 SEED ?= 7
 
-.PHONY: run demo reset test lint format docs bench faults terraform-check lock clean help
+.PHONY: run demo reset test lint format docs wheel bench faults terraform-check lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -36,6 +36,9 @@ format: $(READY)  ## rewrite the code as lint wants it
 
 docs: $(READY)  ## write docs/jobs.md and docs/schemas anew from the types
 	@$(PYTHON) -m docs.generate
+
+wheel: $(READY)  ## the publisher for applications, as build/dist/customerio_jobs-*.whl
+	@$(VENV)/bin/uv build --quiet --wheel --out-dir build/dist .
 
 bench: $(READY)  ## speed and memory beside two peers, measured in one run
 	@$(PYTHON) -m bench

@@ -1,4 +1,4 @@
-"""One job of each form: as JSON for any Pub/Sub client, and as a call of the publisher. Tests run every one of them."""
+"""One example job per form: as JSON for any Pub/Sub client, and as a call of the publisher. Tests run all of them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,11 +9,11 @@ class Example:
     """How one form of job is published.
 
     Args:
-        form: name of the form's type in ``shared.jobs``.
-        python: a call of the publisher.
-        body: the same job as JSON.
-        attributes: Pub/Sub attributes that go with it.
-        what: of a form with several examples, which one this is.
+        form: Name of the form's type in ``shared.jobs``.
+        python: A call of the publisher.
+        body: The same job as JSON.
+        attributes: Pub/Sub attributes of the message.
+        what: Title, for a form with several examples.
     """
 
     form: str
@@ -88,7 +88,7 @@ EXAMPLES: dict[str, list[Example]] = {
             "RelateObject",
             'publisher.unrelate_object("1", "acme", [{"identifiers": {"id": "42"}}])',
             {**_OBJECT, "action": "delete_relationships", "cio_relationships": [_PERSON]},
-            what="End that",
+            what="End the relationship",
         ),
     ],
     "track": [
@@ -150,12 +150,12 @@ EXAMPLES: dict[str, list[Example]] = {
                 "subject": "Thanks",
                 "body": "<p>Thank you.</p>",
             },
-            what="Without one",
+            what="Without a template",
         ),
         *(
             Example(
                 form,
-                f'publisher.send("{channel}", identifiers={{"id": "42"}}, transactional_message_id=7)',
+                f'publisher.send_{channel}(identifiers={{"id": "42"}}, transactional_message_id=7)',
                 _SEND,
                 {"channel": channel},
             )
@@ -173,6 +173,14 @@ EXAMPLES: dict[str, list[Example]] = {
             "Broadcast",
             'publisher.broadcast(12, ids=["42"], data={"headline": "New"}, id_ignore_missing=True)',
             {"broadcast_id": 12, "ids": ["42"], "data": {"headline": "New"}, "id_ignore_missing": True},
+            what="To people by id",
+        ),
+        Example(
+            "Broadcast",
+            'publisher.broadcast(12, audience="as_configured")',
+            {"broadcast_id": 12},
+            {"audience": "as_configured"},
+            what="To the audience that is set up in Customer.io",
         ),
     ],
     "sync": [

@@ -1,6 +1,6 @@
-"""Writes ``docs/jobs.md`` and ``docs/schemas/*.json`` from the types in ``shared.jobs``.
+"""Generates ``docs/jobs.md`` and ``docs/schemas/*.json`` from the types in ``shared.jobs``.
 
-With ``--check`` it only says what is out of date.
+With ``--check`` it writes nothing and names the files that are out of date.
 """
 
 import argparse
@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 
 from docs.examples import EXAMPLES, Example
-from shared.jobs import SCHEMAS, parse_identify, parse_sync
+from shared.attributes import JobAttributes
+from shared.jobs import SCHEMAS, parse, subjects
 from shared.jobs.send import SEND_FORMS
 from shared.topology import topology
 
 _DOCS = Path(__file__).parent
 _REFERENCE = "#/$defs/{name}"
-_PERSON_OF = {"identify": parse_identify, "sync": parse_sync}
 _CHANNEL_OF = {form.__name__: channel for channel, form in SEND_FORMS.items()}
 # A form's own fields do not tell the channels apart.
 _CHOICE = "The attribute `channel` says which form a message has; without one it is an email."
@@ -98,7 +98,8 @@ def _form(kind: str, whole: Schema, name: str, examples: Sequence[Example]) -> l
 def _command(kind: str, example: Example) -> str:
     data = json.dumps(example.body, ensure_ascii=False)
     job = topology().topics[kind]
-    key = [f"--ordering-key={shlex.quote(_PERSON_OF[kind](data.encode()).subject)}"] if job.ordered else []
+    subject = subjects(parse(kind, data.encode(), JobAttributes.decode(example.attributes)))
+    key = [f"--ordering-key={shlex.quote(subject[0])}"] if job.ordered else []
     attributes = [f"--attribute={name}={value}" for name, value in example.attributes.items()]
     first = " ".join(["gcloud pubsub topics publish", job.name, *key, *attributes])
     return f"{first} \\\n  --message={shlex.quote(data)}"

@@ -8,7 +8,7 @@ import msgspec
 
 from shared.attributes import JobAttributes
 from shared.events import NotAnEventError, read_event
-from shared.jobs import InvalidJob, parse_broadcast, parse_identify, parse_send, parse_sync, parse_track
+from shared.jobs import InvalidJob, parse, subjects
 from shared.jobs.operation import person_key
 
 _IDENTIFIERS = ("id", "email", "phone", "cio_id", "anonymous_id")
@@ -69,19 +69,7 @@ def _ago(seconds: float) -> str:
 
 
 def _parse(kind: str, data: bytes, attributes: Mapping[str, str]) -> tuple[str, ...]:
-    match kind:
-        case "identify":
-            operation = parse_identify(data)
-            return (operation.subject, *operation.others)
-        case "track":
-            return (parse_track(data).subject,)
-        case "send":
-            return (parse_send(data, attributes.get("channel", "email")).subject,)
-        case "sync":
-            return (parse_sync(data).subject,)
-        case _:
-            parse_broadcast(data)
-            return ()
+    return subjects(parse(kind, data, JobAttributes.decode(attributes)))
 
 
 def _named(data: bytes) -> tuple[str, ...]:

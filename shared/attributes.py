@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Literal, Self, get_args
 
-from .jobs.errors import InvalidJob
+from .errors import InvalidJob
 from .outcome import Failed
 
 MAX_ATTRIBUTES = 100
@@ -26,7 +26,7 @@ GOOGLE_PREFIX = "goog"
 DeliveryGuarantee = Literal["at_least_once", "at_most_once"]
 DELIVERY_GUARANTEES: tuple[DeliveryGuarantee, ...] = get_args(DeliveryGuarantee)
 # Everything that can be said of a job beside its body.
-JOB_ATTRIBUTES = frozenset({"job_id", "channel", "expires_at", "delivery_guarantee", "priority"})
+JOB_ATTRIBUTES = frozenset({"job_id", "channel", "audience", "expires_at", "delivery_guarantee", "priority"})
 
 _FORWARDING_PREFIX = "CloudPubSubDeadLetter"
 _FORWARDED_FROM = f"{_FORWARDING_PREFIX}SourceSubscription"
@@ -47,6 +47,7 @@ class JobAttributes:
     Args:
         job_id: The publisher's own key of the job, or None.
         channel: Channel of a send.
+        audience: ``as_configured`` where a broadcast goes to the audience set up in Customer.io, or None.
         expires_at: Instant after which the job is not done any more, or None.
         delivery_guarantee: What happens to a send whose outcome is unknown.
         is_bulk: Whether the job yields to all others: attribute ``priority`` is ``bulk``.
@@ -54,6 +55,7 @@ class JobAttributes:
 
     job_id: str | None = None
     channel: str = "email"
+    audience: str | None = None
     expires_at: datetime | None = None
     delivery_guarantee: DeliveryGuarantee = "at_least_once"
     is_bulk: bool = False
@@ -73,6 +75,7 @@ class JobAttributes:
         return cls(
             job_id=attributes.get("job_id") or None,
             channel=attributes.get("channel", "email"),
+            audience=attributes.get("audience"),
             expires_at=_expiry(attributes.get("expires_at")),
             delivery_guarantee=guarantee,
             is_bulk=_is_bulk(attributes.get("priority")),

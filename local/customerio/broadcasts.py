@@ -113,8 +113,8 @@ def _audience_problem(audience: str, value: object) -> tuple[str, str] | None:
 def _list_problem(audience: str, value: object) -> tuple[str, str] | None:
     if not isinstance(value, list) or not value:
         return f"{audience} must be a non-empty list", audience
-    if len(value) > published.BROADCAST_RECIPIENTS:
-        return f"{audience} cannot be more than {published.BROADCAST_RECIPIENTS}", audience
+    if len(value) > published.MAX_BROADCAST_RECIPIENTS:
+        return f"{audience} cannot be more than {published.MAX_BROADCAST_RECIPIENTS}", audience
     if audience == "per_user_data":
         good = all(isinstance(entry, dict) and ("id" in entry) != ("email" in entry) for entry in value)
         return None if good else ("every per_user_data entry needs either id or email", audience)

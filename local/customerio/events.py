@@ -83,6 +83,6 @@ def unix_seconds(value: object) -> int | None:
     """
     if isinstance(value, str) and value.isdecimal():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < published.LATEST_TIMESTAMP:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < published.MAX_TIMESTAMP:
         return None
     return int(value)

@@ -64,14 +64,14 @@ def check_attributes(value: object, errors: Errors) -> None:
     if not isinstance(value, dict):
         errors.append(ItemError("invalid", "attributes", "must be an object"))
         return
-    if len(value) > published.ATTRIBUTES:
-        errors.append(ItemError("invalid", "attributes", f"cannot be more than {published.ATTRIBUTES}"))
+    if len(value) > published.MAX_ATTRIBUTES:
+        errors.append(ItemError("invalid", "attributes", f"cannot be more than {published.MAX_ATTRIBUTES}"))
     for name, content in value.items():
-        if too_long(name, published.ATTRIBUTE_NAME_BYTES):
-            message = f"property name cannot be longer than {published.ATTRIBUTE_NAME_BYTES} bytes"
+        if too_long(name, published.MAX_ATTRIBUTE_NAME_BYTES):
+            message = f"property name cannot be longer than {published.MAX_ATTRIBUTE_NAME_BYTES} bytes"
             errors.append(ItemError("invalid", "attributes", message))
-        if isinstance(content, str) and too_long(content, published.ATTRIBUTE_VALUE_BYTES):
-            message = f"property value cannot be longer than {published.ATTRIBUTE_VALUE_BYTES} bytes"
+        if isinstance(content, str) and too_long(content, published.MAX_ATTRIBUTE_VALUE_BYTES):
+            message = f"property value cannot be longer than {published.MAX_ATTRIBUTE_VALUE_BYTES} bytes"
             errors.append(ItemError("invalid", f"attributes.{name}", message))
 
 
@@ -80,8 +80,8 @@ def check_event(item: Item, errors: Errors) -> None:
     name = item.get("name")
     if not isinstance(name, str) or not name.strip():
         _bad(errors, item, "name", "must be a non-blank text")
-    elif too_long(name.strip(), published.EVENT_NAME_BYTES):
-        errors.append(ItemError("invalid", "name", f"cannot be longer than {published.EVENT_NAME_BYTES} bytes"))
+    elif too_long(name.strip(), published.MAX_EVENT_NAME_BYTES):
+        errors.append(ItemError("invalid", "name", f"cannot be longer than {published.MAX_EVENT_NAME_BYTES} bytes"))
     if "id" in item and not is_ulid(item["id"]):
         errors.append(ItemError("invalid", "id", "must be a valid ULID"))
     if not isinstance(item.get("attributes", {}), dict):
@@ -108,8 +108,8 @@ def check_merge(item: Item, errors: Errors) -> None:
 def _check_identifier(kind: str, value: object, field: str, errors: Errors) -> None:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         errors.append(ItemError("invalid", field, "must be a non-blank text"))
-    elif isinstance(value, str) and too_long(value, published.ID_BYTES):
-        errors.append(ItemError("invalid", field, f"cannot be longer than {published.ID_BYTES} bytes"))
+    elif isinstance(value, str) and too_long(value, published.MAX_ID_BYTES):
+        errors.append(ItemError("invalid", field, f"cannot be longer than {published.MAX_ID_BYTES} bytes"))
     elif kind == "email" and "@" not in str(value):
         errors.append(ItemError("invalid", field, "must be an email address"))
     elif kind == "phone" and not _PHONE.fullmatch(str(value)):

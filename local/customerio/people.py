@@ -111,9 +111,9 @@ class People:
             return person
         person.changed_at = max(person.changed_at, now if timestamp is None else timestamp)
         outcome = self._update_identifiers(person, key, attributes)
-        if len(person.attributes) + len(attributes) > published.ATTRIBUTES:
+        if len(person.attributes) + len(attributes) > published.MAX_ATTRIBUTES:
             new = attributes.keys() - person.attributes.keys() - _NOT_ATTRIBUTES
-            if len(person.attributes) + len(new) > published.ATTRIBUTES:
+            if len(person.attributes) + len(new) > published.MAX_ATTRIBUTES:
                 return "attribute_update_failure"
         _set_attributes(person.attributes, attributes)
         return outcome

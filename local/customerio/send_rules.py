@@ -74,8 +74,8 @@ def _recipient_problem(body: Body, channel: Channel) -> str | None:
     if (to is not None or channel == "email") and (not isinstance(to, str) or not to):
         return "to: must be a non-blank text"
     recipients = sum(text.count(",") + 1 for field in _RECIPIENT_FIELDS if isinstance(text := body.get(field), str))
-    if channel == "email" and recipients > published.EMAIL_RECIPIENTS:
-        return f"to, cc, bcc: cannot be more than {published.EMAIL_RECIPIENTS} recipients"
+    if channel == "email" and recipients > published.MAX_EMAIL_RECIPIENTS:
+        return f"to, cc, bcc: cannot be more than {published.MAX_EMAIL_RECIPIENTS} recipients"
     return None
 
 

@@ -133,7 +133,7 @@ def _audience(state: State, body: Body) -> tuple[list[Person], list[str]]:
     if entries is None:
         wanted = body.get("recipients")
         people = [person for person in state.people if wanted is None or matches(wanted, person, state.segments)]
-        return people[: published.BROADCAST_RECIPIENTS], []
+        return people[: published.MAX_BROADCAST_RECIPIENTS], []
     people, errors = [], []
     for line, identifiers in enumerate(entries, 1):
         person = state.people.find(key_of(identifiers))

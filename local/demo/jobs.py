@@ -51,8 +51,9 @@ def _send(n: int) -> Publish:
         return lambda p: p.send_email(
             to=f"person-{n}@example.com", identifiers=identifiers, transactional_message_id=7, message_data={"order": n}
         )
-    channel = "push" if n % 2 else "sms"
-    return lambda p: p.send(channel, identifiers=identifiers, transactional_message_id=8, message_data={"order": n})
+    if n % 2:
+        return lambda p: p.send_push(identifiers=identifiers, transactional_message_id=8, message_data={"order": n})
+    return lambda p: p.send_sms(identifiers=identifiers, transactional_message_id=8, message_data={"order": n})
 
 
 def _sync(n: int) -> Publish:

@@ -9,7 +9,7 @@ import msgspec
 
 from ..attributes import JobAttributes
 from ..customerio.app import AppAPI
-from ..jobs import parse_broadcast
+from ..jobs import parse
 from ..lifetime import Lifetime
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
@@ -28,7 +28,7 @@ class Broadcast:
 
     async def __call__(self, message: PushMessage) -> Outcome:
         attributes = JobAttributes.decode(message.attributes)
-        trigger = parse_broadcast(message.data)
+        trigger = parse("broadcast", message.data, attributes)
         call = partial(self._app.trigger, trigger.broadcast_id, msgspec.json.encode(trigger.body))
         return await self._idempotency.run(call, message, attributes)
 

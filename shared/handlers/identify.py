@@ -2,7 +2,7 @@
 
 from ..attributes import JobAttributes
 from ..customerio.track import TrackAPI
-from ..jobs import parse_identify
+from ..jobs import parse
 from ..lifetime import Lifetime
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
@@ -20,7 +20,7 @@ class Identify:
 
     async def __call__(self, message: PushMessage) -> Outcome:
         attributes = JobAttributes.decode(message.attributes)
-        operation = parse_identify(message.data)
+        operation = parse("identify", message.data, attributes)
         return await apply(self._track, operation, message, attributes)
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from ..attributes import JobAttributes
 from ..customerio.app import AppAPI
-from ..jobs import parse_send
+from ..jobs import parse
 from ..lifetime import Lifetime
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
@@ -25,7 +25,7 @@ class Send:
 
     async def __call__(self, message: PushMessage) -> Outcome:
         attributes = JobAttributes.decode(message.attributes)
-        request = parse_send(message.data, attributes.channel)
+        request = parse("send", message.data, attributes)
         call = partial(self._app.send, request.channel, msgspec.json.encode(request.body))
         return await self._idempotency.run(call, message, attributes, subject=request.subject)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from ..attributes import JobAttributes
 from ..customerio.track import TrackAPI
-from ..jobs import TrackOperation, UserDeleted, UserRecord, parse_sync
+from ..jobs import TrackOperation, UserDeleted, UserRecord, parse
 from ..ledger import LedgerError, ProfileStates, open_ledger
 from ..lifetime import Lifetime
 from ..outcome import Done, Outcome
@@ -35,7 +35,7 @@ class Sync:
 
     async def __call__(self, message: PushMessage) -> Outcome:
         attributes = JobAttributes.decode(message.attributes)
-        user = parse_sync(message.data)
+        user = parse("sync", message.data, attributes)
         try:
             return await self._bring(user, message, attributes)
         except LedgerError as error:

@@ -2,7 +2,7 @@
 
 from ..attributes import JobAttributes
 from ..customerio.track import TrackAPI
-from ..jobs import job_ulid, parse_track
+from ..jobs import job_ulid, parse
 from ..lifetime import Lifetime
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
@@ -27,7 +27,8 @@ class Track:
         published_ms = int(message.first_published_at.timestamp() * 1000)
         # Published twice under one job_id, it is one event: then the id may not depend on when it was published.
         event_id = job_ulid(message.key, None if message.is_named else published_ms)
-        operation = parse_track(message.data, event_id=event_id, occurred_at=published_ms // 1000)
+        event = parse("track", message.data, attributes)
+        operation = event.with_event_defaults(event_id=event_id, occurred_at=published_ms // 1000)
         return await apply(self._track, operation, message, attributes)
 
 

@@ -1,20 +1,29 @@
 """The messages of each topic: their forms, and the checks before anything is sent. No I/O.
 
-A message's data is Customer.io's own request body, so its documentation is theirs:
-https://docs.customer.io/integrations/api/.
+A message's data is Customer.io's own request body, so Customer.io's documentation describes it:
+https://docs.customer.io/integrations/api/. Message attributes are ours; ``parse`` reads those that change how the data
+is judged.
 """
+
+from collections.abc import Callable
+from typing import Literal, get_args, overload
 
 import msgspec
 
-from .broadcast import Broadcast, BroadcastTrigger, parse_broadcast
-from .errors import InvalidJob
-from .identify import parse_identify
-from .identify_forms import IDENTIFY_FORMS
+from ..attributes import JobAttributes
+from ..errors import InvalidJob
+from . import broadcast, identify, send, sync, track
+from .broadcast import Broadcast, BroadcastTrigger
+from .identify_schema import IDENTIFY_FORMS
 from .operation import TrackOperation
-from .send import CHANNELS, SEND_FORMS, Channel, SendRequest, parse_send
-from .sync import DeletedUser, User, UserDeleted, UserRecord, parse_sync
-from .track import TRACK_ACTIONS, TRACK_FORMS, parse_track
+from .send import CHANNELS, SEND_FORMS, Channel, SendRequest
+from .sync import DeletedUser, User, UserDeleted, UserRecord
+from .track import TRACK_ACTIONS, TRACK_FORMS
 from .ulid import is_ulid, job_ulid, new_ulid
+
+Kind = Literal["identify", "track", "send", "broadcast", "sync"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Job = TrackOperation | SendRequest | BroadcastTrigger | UserRecord | UserDeleted
 
 # Forms of each topic's messages, from which schemas and documentation are generated.
 SCHEMAS: dict[str, list[type[msgspec.Struct]]] = {
@@ -25,16 +34,67 @@ SCHEMAS: dict[str, list[type[msgspec.Struct]]] = {
     "sync": [User, DeletedUser],
 }
 
-# Words that say what a job is and nothing about anybody.
+# Words that name a job's type or action and say nothing about anybody.
 KINDS_AND_ACTIONS = frozenset({*TRACK_FORMS, *TRACK_ACTIONS, *(word for form in IDENTIFY_FORMS for word in form)})
+
+_PARSERS: dict[str, Callable[[bytes, JobAttributes], Job]] = {
+    "identify": identify.parse,
+    "track": track.parse,
+    "send": send.parse,
+    "broadcast": broadcast.parse,
+    "sync": sync.parse,
+}
+_NO_ATTRIBUTES = JobAttributes()
+
+
+@overload
+def parse(kind: Literal["identify", "track"], data: bytes, attributes: JobAttributes = ...) -> TrackOperation: ...
+@overload
+def parse(kind: Literal["send"], data: bytes, attributes: JobAttributes = ...) -> SendRequest: ...
+@overload
+def parse(kind: Literal["broadcast"], data: bytes, attributes: JobAttributes = ...) -> BroadcastTrigger: ...
+@overload
+def parse(kind: Literal["sync"], data: bytes, attributes: JobAttributes = ...) -> UserRecord | UserDeleted: ...
+@overload
+def parse(kind: str, data: bytes, attributes: JobAttributes = ...) -> Job: ...
+def parse(kind: str, data: bytes, attributes: JobAttributes = _NO_ATTRIBUTES) -> Job:
+    """Check one job as its function does.
+
+    Args:
+        kind: One of ``KINDS``.
+        data: The message's data.
+        attributes: Attributes of the message. A send needs ``channel``, a broadcast ``audience``.
+
+    Raises:
+        InvalidJob: if the job can never succeed as it is.
+    """
+    return _PARSERS[kind](data, attributes)
+
+
+def subjects(job: Job) -> tuple[str, ...]:
+    """List the keys of the people or objects that a job is about; the one that orders it comes first.
+
+    A broadcast has none.
+    """
+    match job:
+        case TrackOperation():
+            return (job.subject, *job.others)
+        case BroadcastTrigger():
+            return ()
+        case _:
+            return (job.subject,)
+
 
 __all__ = [
     "CHANNELS",
+    "KINDS",
     "KINDS_AND_ACTIONS",
     "SCHEMAS",
     "BroadcastTrigger",
     "Channel",
     "InvalidJob",
+    "Job",
+    "Kind",
     "SendRequest",
     "TrackOperation",
     "UserDeleted",
@@ -42,9 +102,6 @@ __all__ = [
     "is_ulid",
     "job_ulid",
     "new_ulid",
-    "parse_broadcast",
-    "parse_identify",
-    "parse_send",
-    "parse_sync",
-    "parse_track",
+    "parse",
+    "subjects",
 ]

@@ -1,4 +1,8 @@
-"""Jobs of the broadcast topic: API-triggered broadcasts, with the rules by which the API accepts an audience.
+"""The broadcast topic: API-triggered broadcasts, with the rules by which the API accepts an audience.
+
+Unknown fields are refused here, and only here: without an audience that it knows, the API takes the one that is set up
+for the broadcast, so a misspelt ``segment`` would send the message to everybody. For the same reason that audience has
+to be asked for, by the message attribute ``audience`` = ``as_configured``.
 
 https://docs.customer.io/integrations/api/app/#operation/triggerBroadcast; which flag goes with which audience:
 customerio/go-customerio, trigger_broadcast.go.
@@ -9,9 +13,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from ..attributes import JobAttributes
+from ..errors import InvalidJob
 from . import limits
 from .checks import Body, check_form, read_object
-from .errors import InvalidJob
+
+AS_CONFIGURED = "as_configured"
 
 _FLAGS = ("email_add_duplicates", "email_ignore_missing", "id_ignore_missing")
 _FLAGS_OF_AUDIENCE: dict[str, tuple[str, ...]] = {
@@ -22,10 +29,10 @@ _FLAGS_OF_AUDIENCE: dict[str, tuple[str, ...]] = {
     "data_file_url": _FLAGS,
 }
 
-_IDS = f"at most {limits.BROADCAST_RECIPIENTS}; a number is written as text"
+_IDS = f"at most {limits.MAX_BROADCAST_RECIPIENTS}; a number is written as text"
 
 
-class Recipient(msgspec.Struct):
+class Recipient(msgspec.Struct, forbid_unknown_fields=True):
     """One person of `per_user_data`: `id` or `email`, and their own data."""
 
     id: Annotated[str | int, Meta(description="a number is written as text")] | None = None
@@ -33,15 +40,20 @@ class Recipient(msgspec.Struct):
     data: dict[str, Any] | None = None
 
 
-class Broadcast(msgspec.Struct, kw_only=True):
-    """Trigger a broadcast for at most one audience; without one, for the audience set up in Customer.io."""
+class Broadcast(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Trigger a broadcast for one audience: `recipients`, `emails`, `ids`, `per_user_data` or `data_file_url`.
 
-    broadcast_id: Annotated[int | str, Meta(description="number of the broadcast")]
-    data: Annotated[dict[str, Any], Meta(description="what the message refers to")] | None = None
+    For the audience that is set up in Customer.io name none, and set the attribute `audience` to `as_configured`.
+    """
+
+    broadcast_id: Annotated[int | str, Meta(description="the broadcast's number")]
+    data: Annotated[dict[str, Any], Meta(description="data that the message refers to")] | None = None
     recipients: Annotated[dict[str, Any], Meta(description="a filter: and, or, not, segment, attribute")] | None = None
     emails: Annotated[list[str], Meta(description="addresses")] | None = None
     ids: Annotated[list[str | int], Meta(description=_IDS)] | None = None
-    per_user_data: Annotated[list[Recipient], Meta(description=f"at most {limits.BROADCAST_RECIPIENTS}")] | None = None
+    per_user_data: Annotated[list[Recipient], Meta(description=f"at most {limits.MAX_BROADCAST_RECIPIENTS}")] | None = (
+        None
+    )
     data_file_url: Annotated[str, Meta(description="a file of JSON lines")] | None = None
     email_add_duplicates: Annotated[bool, Meta(description="for emails, per_user_data, data_file_url")] | None = None
     email_ignore_missing: Annotated[bool, Meta(description="for emails, per_user_data, data_file_url")] | None = None
@@ -49,22 +61,22 @@ class Broadcast(msgspec.Struct, kw_only=True):
 
 
 class BroadcastTrigger(msgspec.Struct, frozen=True):
-    """A trigger that can be sent: the broadcast's number, and the App API's body."""
+    """A broadcast, checked: its number, and the body for the App API."""
 
     broadcast_id: int
     body: dict[str, Any]
 
 
-def parse_broadcast(data: bytes) -> BroadcastTrigger:
-    """Check a job of the broadcast topic.
+def parse(data: bytes, attributes: JobAttributes) -> BroadcastTrigger:
+    """Check a broadcast job. The attribute ``audience`` may be ``as_configured``.
 
     Raises:
-        InvalidJob: it can never succeed.
+        InvalidJob: if the job can never succeed.
     """
     body = read_object(data)
     check_form(body, Broadcast)
     broadcast_id = _number(body.pop("broadcast_id"))
-    _check_audience(body)
+    _check_audience(body, attributes.audience)
     _write_ids_as_text(body)
     return BroadcastTrigger(broadcast_id, body)
 
@@ -77,7 +89,7 @@ def _number(value: int | str) -> int:
 
 
 def _write_ids_as_text(body: Body) -> None:
-    """Ids are text at Customer.io."""
+    """Write numbers as text, as Customer.io stores ids."""
     if ids := body.get("ids"):
         body["ids"] = [str(each) for each in ids]
     for recipient in body.get("per_user_data") or ():
@@ -85,18 +97,33 @@ def _write_ids_as_text(body: Body) -> None:
             recipient["id"] = str(recipient["id"])
 
 
-def _check_audience(body: Body) -> None:
+def _audience(body: Body, configured: str | None) -> str:
+    """Name the field that holds the audience; empty for the one that is set up in Customer.io."""
+    if configured not in {None, AS_CONFIGURED}:
+        raise InvalidJob("audience", f"the attribute must be {AS_CONFIGURED}, or absent")
     audiences = [name for name in _FLAGS_OF_AUDIENCE if body.get(name) is not None]
     if len(audiences) > 1:
         raise InvalidJob(audiences[1], f"must be the only audience; {audiences[0]} is there too")
-    audience = audiences[0] if audiences else ""
+    if audiences and configured:
+        raise InvalidJob(audiences[0], f"does not go with the attribute audience = {AS_CONFIGURED}")
+    if not audiences and not configured:
+        problem = (
+            f"is required: give one of {', '.join(_FLAGS_OF_AUDIENCE)}, or set the attribute audience to "
+            f"{AS_CONFIGURED} for the audience set up in Customer.io"
+        )
+        raise InvalidJob("audience", problem)
+    return audiences[0] if audiences else ""
+
+
+def _check_audience(body: Body, configured: str | None) -> None:
+    audience = _audience(body, configured)
     for flag in _FLAGS:
         if body.get(flag) is not None and flag not in _FLAGS_OF_AUDIENCE.get(audience, ()):
             raise InvalidJob(flag, f"does not go with {audience or 'the audience set up in Customer.io'}")
     if audience and not body[audience]:
         raise InvalidJob(audience, "must not be empty")
-    if audience in {"ids", "per_user_data"} and len(body[audience]) > limits.BROADCAST_RECIPIENTS:
-        problem = f"must be at most {limits.BROADCAST_RECIPIENTS} people; it has {len(body[audience])}"
+    if audience in {"ids", "per_user_data"} and len(body[audience]) > limits.MAX_BROADCAST_RECIPIENTS:
+        problem = f"must be at most {limits.MAX_BROADCAST_RECIPIENTS} people; it has {len(body[audience])}"
         raise InvalidJob(audience, problem)
     for number, recipient in enumerate(body.get("per_user_data") or ()):
         if (recipient.get("id") is None) == (recipient.get("email") is None):

@@ -1,27 +1,31 @@
-"""What every kind of job checks: that it is JSON of the documented form, and the published limits.
+"""Checks that every kind of job shares: that it is JSON of the documented form, and within the published limits.
 
-The body that is sent is the one that came, with defaults added: fields that we do not know pass through, because
-Customer.io adds some.
+The body that is sent is the one that came, with defaults added. Fields that we do not know pass through, because
+Customer.io adds some; a broadcast is the exception (see ``broadcast.py``).
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from ..errors import InvalidJob
 from . import limits
-from .errors import InvalidJob
 
 Body = dict[str, Any]
+Form = TypeVar("Form")
 
 _decode = msgspec.json.Decoder().decode
 _PATH = re.compile(r"^(?P<problem>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _VALUE = re.compile(r"Invalid enum value .*", re.DOTALL)
 _GOT = re.compile(r"got `(\w+)`$")
-# What msgspec calls the types of JSON.
-_KINDS = {
+# A name that can be repeated in a message. Anything else may be a value that somebody used as a name.
+_FIELD_NAME = re.compile(r"[a-z_]{1,40}")
+# msgspec's names for JSON types, as we print them.
+_JSON_TYPES = {
     "str": "a string",
     "float": "a decimal number",
     "bool": "a boolean",
@@ -29,18 +33,29 @@ _KINDS = {
     "object": "an object",
 }
 _INSTANTS = frozenset({"timestamp", "last_used", "send_at"})
-# "A leading + followed by up to 15 digits", of which none begins a country's code with 0.
+# "A leading + followed by up to 15 digits". No country code begins with 0.
 _PHONE = re.compile(r"\+[1-9][0-9]{1,14}")
-# Of a body that is written anew, and the bytes that defaults, an event's id and its time add to it.
-_GROWTH = 4
-_ADDED = 1024
+# Re-encoding can make a body up to four times longer: msgspec writes 1e15 as 1000000000000000.0. Defaults, an event id
+# and its timestamp add at most 1 KB.
+_MAX_REENCODING_FACTOR = 4
+_MAX_ADDED_BYTES = 1024
+
+
+def check_data_size(data: bytes, limit: int) -> None:
+    """Refuse a message's data by its length, before anything is parsed.
+
+    Raises:
+        InvalidJob: if the data has more than ``limit`` bytes.
+    """
+    if len(data) > limit:
+        raise InvalidJob("body", f"must be at most {limit} bytes; it has {len(data)}")
 
 
 def read_object(data: bytes) -> Body:
-    """The JSON object in ``data``.
+    """Decode one JSON object from a message's data (UTF-8 bytes).
 
     Raises:
-        InvalidJob: it is none, or is nested too deeply.
+        InvalidJob: if the data is not a JSON object, or nests deeper than 500 levels.
     """
     try:
         body = _decode(data)
@@ -48,32 +63,36 @@ def read_object(data: bytes) -> Body:
         # The parser's text may quote the body.
         raise InvalidJob("body", "must be JSON in UTF-8, without NaN or Infinity") from None
     if not isinstance(body, dict):
-        raise InvalidJob("body", f"must be a JSON object, not {_kind(body)}")
-    # Most bodies have fewer brackets than that, and need not be walked.
-    if data.count(b"{") + data.count(b"[") > limits.NESTING and _is_deeper(body, limits.NESTING):
-        raise InvalidJob("body", f"must be nested at most {limits.NESTING} levels deep")
+        raise InvalidJob("body", f"must be a JSON object, not {_json_type(body)}")
+    # Most bodies have fewer brackets than levels are allowed, and need not be walked.
+    if data.count(b"{") + data.count(b"[") > limits.MAX_NESTING and _is_deeper(body, limits.MAX_NESTING):
+        raise InvalidJob("body", f"must be nested at most {limits.MAX_NESTING} levels deep")
     return body
 
 
-def check_form[T](body: object, form: type[T]) -> T:
-    """``body`` as ``form``: types, required fields, nesting. Unknown fields are let through.
+# Applications run this on Python 3.11, which has no `def check_form[Form]`.
+def check_form(body: object, form: type[Form]) -> Form:  # noqa: UP047
+    """Convert ``body`` to ``form``: types, required fields, nesting. Unknown fields pass unless the form forbids them.
 
     Raises:
-        InvalidJob: it does not fit.
+        InvalidJob: if a field is missing or has another type.
     """
     try:
         return msgspec.convert(body, form)
     except msgspec.ValidationError as error:
-        raise _explained(str(error)) from None
+        raise _invalid_job(str(error)) from None
 
 
 def check_identifiers(
     identifiers: Mapping[str, Any], names: Iterable[str], field: str = "identifiers"
 ) -> tuple[str, str]:
-    """The one identifier's name and value, as text; numbers are written as text, as Customer.io stores them.
+    """Find the one identifier that is given.
+
+    Returns:
+        Its name, and its value as text: Customer.io stores numbers as text.
 
     Raises:
-        InvalidJob: none, several, empty or too long.
+        InvalidJob: if there is none or more than one, or its value is empty, too long or not of its form.
     """
     given = [(name, identifiers[name]) for name in names if identifiers.get(name) is not None]
     if len(given) != 1:
@@ -82,20 +101,29 @@ def check_identifiers(
         raise InvalidJob(field, problem)
     name, value = given[0]
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise InvalidJob(f"{field}.{name}", f"must be text or a whole number, not {_kind(value)}")
+        raise InvalidJob(f"{field}.{name}", f"must be text or a whole number, not {_json_type(value)}")
     text = str(value)
     check_id(text, f"{field}.{name}")
-    if name == "email" and "@" not in text:
-        raise InvalidJob(f"{field}.email", "must be an email address")
+    if name == "email":
+        check_email(text, f"{field}.email")
     if name == "phone" and not _PHONE.fullmatch(text):
         raise InvalidJob(f"{field}.phone", "must be E.164: + and up to 15 digits")
     return name, text
 
 
+def check_email(text: str, field: str) -> None:
+    if "@" not in text:
+        raise InvalidJob(field, "must be an email address")
+
+
 def check_id(text: str, field: str) -> None:
+    check_not_empty(text, field)
+    check_bytes(text, limits.MAX_ID_BYTES, field)
+
+
+def check_not_empty(text: str, field: str) -> None:
     if not text.strip():
         raise InvalidJob(field, "must not be empty")
-    check_bytes(text, limits.ID_BYTES, field)
 
 
 def check_bytes(text: str, limit: int, field: str) -> None:
@@ -105,38 +133,41 @@ def check_bytes(text: str, limit: int, field: str) -> None:
 
 
 def check_attributes(attributes: Mapping[str, Any], field: str = "attributes") -> None:
-    """Limits of the attributes of a person or an object."""
-    if len(attributes) > limits.ATTRIBUTES:
-        raise InvalidJob(field, f"must be at most {limits.ATTRIBUTES} attributes; it has {len(attributes)}")
+    """Check the attributes of a person or an object against their limits."""
+    if len(attributes) > limits.MAX_ATTRIBUTES:
+        raise InvalidJob(field, f"must be at most {limits.MAX_ATTRIBUTES} attributes; it has {len(attributes)}")
+    longest = limits.MAX_ATTRIBUTE_NAME_BYTES
     for name, value in attributes.items():
-        if len(name) * 4 > limits.ATTRIBUTE_NAME_BYTES and len(name.encode()) > limits.ATTRIBUTE_NAME_BYTES:
-            problem = f"has a name of {len(name.encode())} bytes; a name has at most {limits.ATTRIBUTE_NAME_BYTES}"
-            raise InvalidJob(field, problem)
+        if len(name) * 4 > longest and (size := len(name.encode())) > longest:
+            raise InvalidJob(field, f"has a name of {size} bytes; a name has at most {longest}")
         if isinstance(value, str):
-            check_bytes(value, limits.ATTRIBUTE_VALUE_BYTES, f"{field}.{name}")
+            check_bytes(value, limits.MAX_ATTRIBUTE_VALUE_BYTES, f"{field}.{name}")
 
 
 def check_timestamp(value: Any, field: str = "timestamp") -> None:
-    """Unix seconds: Customer.io silently takes anything else for now."""
+    """Check that ``value`` is unix seconds or None: Customer.io silently reads anything else as "now"."""
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidJob(field, f"must be unix seconds as a whole number, not {_kind(value)}")
-    if value >= limits.LATEST_TIMESTAMP:
+        raise InvalidJob(field, f"must be unix seconds as a whole number, not {_json_type(value)}")
+    if value >= limits.MAX_TIMESTAMP:
         raise InvalidJob(field, "must be unix seconds; this looks like milliseconds")
-    if value <= limits.EARLIEST_TIMESTAMP:
-        raise InvalidJob(field, f"must be unix seconds after {limits.EARLIEST_TIMESTAMP}")
+    if value <= limits.MIN_TIMESTAMP:
+        raise InvalidJob(field, f"must be unix seconds after {limits.MIN_TIMESTAMP}")
 
 
-def check_size(data: bytes, body: Body) -> None:
-    """The size of one Track item, which is ``body`` as it will be sent."""
-    # Most bodies need not be encoded to be measured: written anew, 1e15 becomes 1000000000000000.0, and nothing grows
-    # by more than that.
+def check_item_size(body: Body, data_bytes: int) -> None:
+    """Check the size of one Track item.
+
+    Args:
+        body: The item as it will be sent.
+        data_bytes: Length of the message's data. A short one makes measuring unnecessary.
+    """
     if (
-        len(data) * _GROWTH > limits.ITEM_BYTES - _ADDED
-        and (size := len(msgspec.json.encode(body))) > limits.ITEM_BYTES
+        data_bytes * _MAX_REENCODING_FACTOR > limits.MAX_ITEM_BYTES - _MAX_ADDED_BYTES
+        and (size := len(msgspec.json.encode(body))) > limits.MAX_ITEM_BYTES
     ):
-        raise InvalidJob("body", f"must be at most {limits.ITEM_BYTES} bytes; it has {size}")
+        raise InvalidJob("body", f"must be at most {limits.MAX_ITEM_BYTES} bytes; it has {size}")
 
 
 def _is_deeper(body: Body, levels: int) -> bool:
@@ -147,18 +178,23 @@ def _is_deeper(body: Body, levels: int) -> bool:
     return bool(level)
 
 
-def _explained(text: str) -> InvalidJob:
+def _invalid_job(text: str) -> InvalidJob:
+    """Translate msgspec's message."""
     match = _PATH.match(text)
     problem, path = (match["problem"], match["path"] or "") if match else ("does not have the documented form", "")
     if missing := _MISSING.fullmatch(problem):
         return InvalidJob(f"{path}.{missing[1]}".lstrip("."), "is required")
+    if unknown := _UNKNOWN.fullmatch(problem):
+        if not _FIELD_NAME.fullmatch(unknown[1]):
+            return InvalidJob(path or "body", "has a field that is not documented")
+        return InvalidJob(f"{path}.{unknown[1]}".lstrip("."), "is not a documented field: a misspelt one?")
     if path.rpartition(".")[2] in _INSTANTS and (got := _GOT.search(problem)):
-        return InvalidJob(path, f"must be unix seconds as a whole number, not {_KINDS.get(got[1], got[1])}")
+        return InvalidJob(path, f"must be unix seconds as a whole number, not {_JSON_TYPES.get(got[1], got[1])}")
     problem = _VALUE.sub("is not one of the documented values", problem).replace("`", "")
     return InvalidJob(path or "body", problem[:1].lower() + problem[1:])
 
 
-def _kind(value: Any) -> str:  # noqa: PLR0911 - one word per type of JSON
+def _json_type(value: Any) -> str:  # noqa: PLR0911 - one word per JSON type
     match value:
         case None:
             return "null"

@@ -1,21 +1,25 @@
-"""Jobs of the identify topic: people and objects, every action of Track v2 that is no event."""
+"""The identify topic: people and objects, every Track v2 action that is not an event. Forms: ``identify_schema.py``."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..attributes import JobAttributes
+from ..errors import InvalidJob
 from . import limits
 from .checks import (
     Body,
     check_attributes,
+    check_data_size,
     check_form,
     check_id,
     check_identifiers,
-    check_size,
+    check_item_size,
+    check_not_empty,
     check_timestamp,
     read_object,
 )
-from .errors import InvalidJob
-from .identify_forms import IDENTIFY_FORMS, PERSON_IDENTIFIERS
+from .fields import PERSON_IDENTIFIERS
+from .identify_schema import IDENTIFY_FORMS
 from .operation import TrackOperation, person_key
 
 _MERGE_IDENTIFIERS = ("id", "email", "cio_id")
@@ -23,23 +27,24 @@ _OBJECT_TYPE_ID = "object_type_id"
 _EVENTS = frozenset({"event", "page", "screen"})
 
 
-def parse_identify(data: bytes) -> TrackOperation:
-    """Check a job of the identify topic. ``type`` defaults to ``person``, ``action`` to ``identify``.
+def parse(data: bytes, _: JobAttributes) -> TrackOperation:
+    """Check an identify job. ``type`` defaults to ``person``, ``action`` to ``identify``.
 
     Raises:
-        InvalidJob: it can never succeed.
+        InvalidJob: if the job can never succeed.
     """
+    check_data_size(data, limits.MAX_TRACK_DATA_BYTES)
     body = {"type": "person", "action": "identify", **read_object(data)}
     kind, action = body["type"], body["action"]
     if not isinstance(kind, str) or not isinstance(action, str) or (kind, action) not in IDENTIFY_FORMS:
-        raise _unknown(kind, action)
+        raise _unknown_form(kind, action)
     check_form(body, IDENTIFY_FORMS[kind, action])
     operation = _CHECKS.get((kind, action), _person if kind == "person" else _object)(body)
-    check_size(data, operation.body)
+    check_item_size(operation.body, len(data))
     return operation
 
 
-def _unknown(kind: Any, action: Any) -> InvalidJob:
+def _unknown_form(kind: Any, action: Any) -> InvalidJob:
     if isinstance(action, str) and action in _EVENTS:
         return InvalidJob("action", "events go to the track topic, not to this one")
     known = sorted({name for _, name in IDENTIFY_FORMS})
@@ -62,7 +67,7 @@ def _object(body: Body) -> TrackOperation:
     body["identifiers"] = _object_identifiers(body["identifiers"], "identifiers")
     _check_common(body)
     if relationships := body.get("cio_relationships"):
-        # Which of them identify_anonymous takes is documented both ways: Customer.io judges it.
+        # Customer.io documents both anonymous ids and known people for identify_anonymous, and judges which it takes.
         anonymous = ("anonymous_id",) if body["action"] == "identify_anonymous" else ()
         names = (*PERSON_IDENTIFIERS, *anonymous)
         body["cio_relationships"] = [_to_person(each, n, names) for n, each in enumerate(relationships)]
@@ -82,7 +87,7 @@ def _merge(body: Body) -> TrackOperation:
 
 def _device(body: Body) -> TrackOperation:
     device = body["device"]
-    check_id_not_empty(device["token"], "device.token")
+    check_not_empty(device["token"], "device.token")
     if body["action"] == "add_device" and device["platform"] not in limits.PLATFORMS:
         raise InvalidJob("device.platform", f"must be {' or '.join(limits.PLATFORMS)}")
     check_timestamp(device.get("last_used"), "device.last_used")
@@ -104,11 +109,6 @@ _CHECKS: dict[tuple[str, str], Callable[[Body], TrackOperation]] = {
     ("object", "add_relationships"): _relationships,
     ("object", "delete_relationships"): _relationships,
 }
-
-
-def check_id_not_empty(text: str, field: str) -> None:
-    if not text.strip():
-        raise InvalidJob(field, "must not be empty")
 
 
 def _check_common(body: Body) -> None:

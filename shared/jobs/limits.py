@@ -4,29 +4,34 @@ Source, where no other is named: https://docs.customer.io/integrations/api/track
 call.
 """
 
-ID_BYTES = 150
-ATTRIBUTE_NAME_BYTES = 150
-# Of people and objects. The attributes of events have no limit but the item's.
-ATTRIBUTE_VALUE_BYTES = 1000
-ATTRIBUTES = 300
-EVENT_NAME_BYTES = 100
+MAX_ID_BYTES = 150
+MAX_ATTRIBUTE_NAME_BYTES = 150
+# For people and objects. An event's attributes have no limit but the item's.
+MAX_ATTRIBUTE_VALUE_BYTES = 1000
+MAX_ATTRIBUTES = 300
+MAX_EVENT_NAME_BYTES = 100
 # "32kb" may be 32,000 or 32,768 bytes. Only what is too large either way is refused here; Customer.io judges the rest.
-ITEM_BYTES = 32 * 1024
+MAX_ITEM_BYTES = 32 * 1024
 
-# Not published. Far above any real job, and below what the parsers on the way to Customer.io and back can follow.
-NESTING = 500
+# Our own limit. It lies far above any real job, and below the depth at which a JSON parser on the way gives up.
+MAX_NESTING = 500
 
-# What Track v2 takes as a device's platform, and as the name of a delivery's event.
+# Our own limits on a message's data. Parsing takes memory and time in proportion to the data, so these are judged by
+# length, before parsing. A Track item has 32 KB; eight times that leaves room for blanks and escapes. A send has 2 MB
+# of attachments, which are 2.7 MB in base64, and its text.
+MAX_TRACK_DATA_BYTES = 256 * 1024
+MAX_SEND_DATA_BYTES = 4 * 1024 * 1024
+
+# The platforms that Track v2 accepts for a device, and the names that it accepts for a delivery's event.
 PLATFORMS = ("ios", "android")
 DELIVERY_METRICS = ("opened", "converted", "delivered")
 
 # Seconds between 2001 and 5138. Milliseconds lie above; customerio-ruby takes the same range.
-EARLIEST_TIMESTAMP = 999_999_999
-LATEST_TIMESTAMP = 100_000_000_000
+MIN_TIMESTAMP = 999_999_999
+MAX_TIMESTAMP = 100_000_000_000
 
-# https://docs.customer.io/integrations/api/app/#operation/sendEmail
-# Across to and bcc; cc is newer and in no published limit, so Customer.io judges it.
-EMAIL_RECIPIENTS = 15
-ATTACHMENT_BYTES = 2 * 1024 * 1024
+# https://docs.customer.io/integrations/api/app/#operation/sendEmail: `to`, `cc` and `bcc` together.
+MAX_EMAIL_RECIPIENTS = 15
+MAX_ATTACHMENT_BYTES = 2 * 1024 * 1024
 # https://docs.customer.io/integrations/api/app/#operation/triggerBroadcast
-BROADCAST_RECIPIENTS = 10_000
+MAX_BROADCAST_RECIPIENTS = 10_000

@@ -1,17 +1,21 @@
+"""One Track API v2 item, checked, and the keys of the people and objects that it is about."""
+
 from typing import Any
 
 import msgspec
+
+from .checks import check_item_size
 
 
 class TrackOperation(msgspec.Struct, frozen=True):
     """One item of the Track API v2, checked and complete.
 
     Args:
-        subject: key of whom or what it is about: ``id:42``, ``email:a@example.com``, ``object:1:acme``, ``delivery:…``.
-        body: what goes to Customer.io.
-        action: its action, such as ``identify``.
-        ordered: whether it changes a person or an object, so that its order among others about the same matters.
-        others: keys of whom else it touches: the secondary of a merge.
+        subject: Key of the person, object or delivery, e.g. ``id:42``, ``email:a@example.com``, ``object:1:acme``.
+        body: The item as it goes to Customer.io.
+        action: The item's action, e.g. ``identify``.
+        ordered: Whether it changes a person or an object, so that its order among others about the same one matters.
+        others: Keys of further people: the secondary of a merge.
     """
 
     subject: str
@@ -20,7 +24,25 @@ class TrackOperation(msgspec.Struct, frozen=True):
     ordered: bool
     others: tuple[str, ...] = ()
 
+    def with_event_defaults(self, *, event_id: str, occurred_at: int) -> "TrackOperation":
+        """Give an event the id and the time that its body does not name.
+
+        Args:
+            event_id: A ULID. A delivery's report has no id.
+            occurred_at: Unix seconds. Without it Customer.io takes the time of receipt, which can be hours later.
+
+        Raises:
+            InvalidJob: if the item becomes larger than Customer.io takes.
+        """
+        body = dict(self.body)
+        if body.get("timestamp") is None:
+            body["timestamp"] = occurred_at
+        if body["type"] == "person" and not body.get("id"):
+            body["id"] = event_id
+        check_item_size(body, len(msgspec.json.encode(body)))
+        return msgspec.structs.replace(self, body=body)
+
 
 def person_key(name: str, value: str) -> str:
-    """Key of a person by one identifier. Customer.io compares email addresses without regard to case."""
+    """Key of a person by one identifier. Customer.io ignores case in email addresses, so the key is in lower case."""
     return f"{name}:{value.lower() if name == 'email' else value}"

@@ -1,4 +1,4 @@
-"""Jobs of the send topic: transactional messages in six channels, as the App API takes them.
+"""The send topic: transactional messages in six channels, as the App API takes them.
 
 https://docs.customer.io/integrations/api/app/#tag/Transactional; the newer fields as customerio-python 3.2 sends them.
 """
@@ -9,18 +9,19 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
+from ..attributes import JobAttributes
+from ..errors import InvalidJob
 from . import limits
-from .checks import Body, check_form, check_identifiers, check_timestamp, read_object
-from .errors import InvalidJob
-from .identify_forms import ID, CioID, Email
+from .checks import Body, check_data_size, check_form, check_identifiers, check_not_empty, check_timestamp, read_object
+from .fields import ID, CioID, Email
 from .operation import person_key
 
 Channel = Literal["email", "push", "sms", "whatsapp", "inbox_message", "in_app"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 _IDENTIFIERS = ("id", "email", "cio_id")
-_WITHOUT_TEMPLATE = ("body", "subject", "from")
-# A name in front of an address, which may hold commas: "Lovelace, Ada" <ada@example.com>.
+_REQUIRED_WITHOUT_TEMPLATE = ("body", "subject", "from")
+# The display name in front of an address may hold commas: "Lovelace, Ada" <ada@example.com>.
 _QUOTED = re.compile(r'"[^"]*"')
 
 
@@ -34,10 +35,10 @@ class SendIdentifiers(msgspec.Struct):
 
 class _Message(msgspec.Struct, kw_only=True):
     identifiers: SendIdentifiers
-    transactional_message_id: (
-        Annotated[int | str, Meta(description="number or trigger name of the template")] | None
-    ) = None
-    message_data: Annotated[dict[str, Any], Meta(description="what the template refers to")] | None = None
+    transactional_message_id: Annotated[int | str, Meta(description="the template's number or trigger name")] | None = (
+        None
+    )
+    message_data: Annotated[dict[str, Any], Meta(description="data that the template refers to")] | None = None
     send_at: Annotated[int, Meta(description="unix seconds, at most 90 days ahead")] | None = None
     language: str | None = None
     disable_message_retention: bool | None = None
@@ -51,7 +52,13 @@ class _Unsubscribable(_Message, kw_only=True):
 class EmailMessage(_Unsubscribable, kw_only=True):
     """An email. Without `transactional_message_id` it needs `body`, `subject` and `from`."""
 
-    to: Annotated[str, Meta(description=f"addresses separated by commas, at most {limits.EMAIL_RECIPIENTS} with `bcc`")]
+    to: Annotated[
+        str,
+        Meta(
+            description="addresses separated by commas; "
+            f"`to`, `cc` and `bcc` have at most {limits.MAX_EMAIL_RECIPIENTS} together"
+        ),
+    ]
     from_: Annotated[str, Meta(description="sender's address")] | None = msgspec.field(default=None, name="from")
     reply_to: str | None = None
     cc: str | None = None
@@ -116,23 +123,21 @@ SEND_FORMS: dict[str, type[_Message]] = {
 
 
 class SendRequest(msgspec.Struct, frozen=True):
-    """A message that can be sent: its channel, the person's key, and the App API's body."""
+    """A send, checked: its channel, the person's key, and the body for the App API."""
 
     channel: Channel
     subject: str
     body: dict[str, Any]
 
 
-def parse_send(data: bytes, channel: str = "email") -> SendRequest:
-    """Check a job of the send topic.
-
-    Args:
-        data: the message's data.
-        channel: the message's attribute ``channel``.
+def parse(data: bytes, attributes: JobAttributes) -> SendRequest:
+    """Check a send job. The attribute ``channel`` defaults to ``email``.
 
     Raises:
-        InvalidJob: it can never succeed.
+        InvalidJob: if the job can never succeed.
     """
+    check_data_size(data, limits.MAX_SEND_DATA_BYTES)
+    channel = attributes.channel
     chosen = next((known for known in CHANNELS if known == channel), None)
     if chosen is None:
         raise InvalidJob("channel", f"the attribute must be one of {', '.join(CHANNELS)}")
@@ -149,16 +154,16 @@ def parse_send(data: bytes, channel: str = "email") -> SendRequest:
 
 
 def _check_email(body: Body, email: EmailMessage) -> None:
-    if not email.to.strip():
-        raise InvalidJob("to", "must not be empty")
+    check_not_empty(email.to, "to")
     if email.transactional_message_id is None:
-        for field in _WITHOUT_TEMPLATE:
+        for field in _REQUIRED_WITHOUT_TEMPLATE:
             if not body.get(field):
                 raise InvalidJob(field, "is required without transactional_message_id")
-    addresses = _QUOTED.sub("name", f"{email.to},{email.bcc or ''}")
+    addresses = _QUOTED.sub("name", f"{email.to},{email.cc or ''},{email.bcc or ''}")
     recipients = sum(1 for each in addresses.split(",") if each.strip())
-    if recipients > limits.EMAIL_RECIPIENTS:
-        raise InvalidJob("to", f"must be at most {limits.EMAIL_RECIPIENTS} recipients with bcc; it has {recipients}")
+    if recipients > limits.MAX_EMAIL_RECIPIENTS:
+        problem = f"must be at most {limits.MAX_EMAIL_RECIPIENTS} recipients with cc and bcc; it has {recipients}"
+        raise InvalidJob("to", problem)
     if email.headers:
         _check_headers(email.headers)
     _check_attachments(email.attachments or {})
@@ -166,17 +171,17 @@ def _check_email(body: Body, email: EmailMessage) -> None:
 
 def _check_attachments(attachments: dict[str, str]) -> None:
     size = sum(_decoded_size(content) for content in attachments.values())
-    if size >= limits.ATTACHMENT_BYTES:
-        raise InvalidJob("attachments", f"must be less than {limits.ATTACHMENT_BYTES} bytes; they have {size}")
+    if size >= limits.MAX_ATTACHMENT_BYTES:
+        raise InvalidJob("attachments", f"must be less than {limits.MAX_ATTACHMENT_BYTES} bytes; they have {size}")
 
 
 def _decoded_size(content: str) -> int:
-    # Base64 may come in lines.
+    # Base64 may be wrapped into lines.
     return len("".join(content.split()).rstrip("=")) * 3 // 4
 
 
 def _check_headers(headers: dict[str, str] | list[Any] | str) -> None:
-    """An object in some of the API's documentation and clients, JSON as text in others."""
+    """Check headers, which are an object in some of the API's documentation and clients, and JSON as text in others."""
     written = _read_headers(headers) if isinstance(headers, str) else headers
     if not msgspec.json.encode(written).isascii():
         raise InvalidJob("headers", "must be ASCII")

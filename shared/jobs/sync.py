@@ -1,4 +1,4 @@
-"""Jobs of the sync topic: the application's own user record, or that the user is gone."""
+"""The sync topic: the application's own user record, or the word that the user is gone."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -6,16 +6,28 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from .checks import Body, check_attributes, check_form, check_id, check_size, check_timestamp, read_object
-from .errors import InvalidJob
-from .identify_forms import ID, Email
+from ..attributes import JobAttributes
+from ..errors import InvalidJob
+from . import limits
+from .checks import (
+    Body,
+    check_attributes,
+    check_data_size,
+    check_email,
+    check_form,
+    check_id,
+    check_item_size,
+    check_timestamp,
+    read_object,
+)
+from .fields import ID, Email
 
-# Fields that steer the sync and are no attributes of the person.
-_NO_ATTRIBUTES = frozenset({"id", "preferences", "deleted"})
+# Fields that steer the sync and do not become attributes of the person.
+_STEERING_FIELDS = frozenset({"id", "preferences", "deleted"})
 
 
 class Preferences(msgspec.Struct):
-    """What the user wants, sent as `marketing_opt_in`, `transactional_opt_in`. Absent is yes; neither: suppressed."""
+    """What the user wants to receive. An absent field counts as yes; a user who wants neither is suppressed."""
 
     marketing: bool = True
     transactional: bool = True
@@ -33,7 +45,7 @@ class User(msgspec.Struct, kw_only=True):
     preferences: (
         Annotated[
             Preferences,
-            Meta(description="sent as `marketing_opt_in` and `transactional_opt_in`; none wanted: suppressed"),
+            Meta(description="sent as `marketing_opt_in`, `transactional_opt_in`; who wants neither is suppressed"),
         ]
         | None
     ) = None
@@ -47,13 +59,13 @@ class DeletedUser(msgspec.Struct, kw_only=True):
 
 
 class UserRecord(msgspec.Struct, frozen=True):
-    """A user to be brought to Customer.io.
+    """A user record to apply at Customer.io.
 
     Args:
-        subject: key, such as ``id:42``.
-        id: as text.
-        attributes: of the person, opt-ins included.
-        wants_nothing: opted out of marketing and of transactional messages.
+        subject: The user's key, e.g. ``id:42``.
+        id: The user's id as text.
+        attributes: The person's attributes, opt-ins included.
+        wants_nothing: Whether the user opted out of both marketing and transactional messages.
     """
 
     subject: str
@@ -63,31 +75,31 @@ class UserRecord(msgspec.Struct, frozen=True):
 
 
 class UserDeleted(msgspec.Struct, frozen=True):
-    """A user to be forgotten by Customer.io."""
+    """A user whom Customer.io has to forget."""
 
     subject: str
     id: str
 
 
-def parse_sync(data: bytes) -> UserRecord | UserDeleted:
-    """Check a job of the sync topic.
+def parse(data: bytes, _: JobAttributes) -> UserRecord | UserDeleted:
+    """Check a sync job.
 
     Raises:
-        InvalidJob: it can never succeed.
+        InvalidJob: if the job can never succeed.
     """
+    check_data_size(data, limits.MAX_TRACK_DATA_BYTES)
     body = read_object(data)
     if body.get("deleted") is not None and check_form(body, DeletedUser).deleted:
         identifier = _id(body)
         return UserDeleted(f"id:{identifier}", identifier)
     user = check_form(body, User)
     identifier = _id(body)
-    if user.email is not None and "@" not in user.email:
-        raise InvalidJob("email", "must be an email address")
+    if user.email is not None:
+        check_email(user.email, "email")
     attributes = _attributes(body, user)
     check_attributes(attributes, "user")
-    check_size(
-        data, {"type": "person", "action": "identify", "identifiers": {"id": identifier}, "attributes": attributes}
-    )
+    item = {"type": "person", "action": "identify", "identifiers": {"id": identifier}, "attributes": attributes}
+    check_item_size(item, len(data))
     wants = user.preferences or Preferences()
     return UserRecord(
         f"id:{identifier}", identifier, attributes, wants_nothing=not (wants.marketing or wants.transactional)
@@ -101,7 +113,7 @@ def _id(body: Body) -> str:
 
 
 def _attributes(body: Body, user: User) -> Body:
-    attributes = {name: value for name, value in body.items() if name not in _NO_ATTRIBUTES and value is not None}
+    attributes = {name: value for name, value in body.items() if name not in _STEERING_FIELDS and value is not None}
     if user.created_at is not None:
         attributes["created_at"] = _seconds(user.created_at)
     if user.preferences is not None:

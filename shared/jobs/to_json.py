@@ -1,19 +1,19 @@
-"""Python values as Customer.io's JSON: what has one meaning is converted, what has several is refused."""
+"""Python values as JSON: a value with one meaning in JSON is converted, an ambiguous one is refused."""
 
 import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
+from ..errors import InvalidJob
 from .checks import check_timestamp
-from .errors import InvalidJob
 
 
-def plain(value: Any, field: str = "") -> Any:
-    """``value`` with aware datetimes as unix seconds, tuples as lists, and subclasses of text and numbers as those.
+def to_json(value: Any, field: str = "") -> Any:
+    """Convert aware datetimes to unix seconds, tuples to lists, and subclasses of text and numbers to their base types.
 
     Raises:
-        InvalidJob: it holds a naive datetime, a date, NaN, infinity, or something that is no JSON.
+        InvalidJob: if the value holds a naive datetime, a date, NaN, infinity, or anything else that JSON has not.
     """
     match value:
         case None | bool():
@@ -25,22 +25,20 @@ def plain(value: Any, field: str = "") -> Any:
         case datetime():
             return unix_seconds(value, field)
         case date():
-            raise InvalidJob(field, "must be an aware datetime or text: a date alone is no instant")
+            raise InvalidJob(field, "must be a datetime with a time zone, or text: a date alone is not an instant")
         case Mapping():
-            return {_name(name, field): plain(each, f"{field}.{name}".lstrip(".")) for name, each in value.items()}
+            return {_name(name, field): to_json(each, f"{field}.{name}".lstrip(".")) for name, each in value.items()}
         case list() | tuple():
-            return [plain(each, f"{field}[{number}]") for number, each in enumerate(value)]
+            return [to_json(each, f"{field}[{number}]") for number, each in enumerate(value)]
         case _:
-            raise InvalidJob(field, f"must be JSON: {type(value).__name__} has no one meaning there, convert it first")
+            raise InvalidJob(field, f"must be a JSON value, not {type(value).__name__}: convert it first")
 
 
 def unix_seconds(when: datetime | int, field: str) -> int:
-    """Unix seconds of an aware datetime, or of what are unix seconds already."""
+    """Convert an aware datetime to unix seconds, and check an int that is unix seconds already."""
     if isinstance(when, datetime):
         if when.utcoffset() is None:
-            raise InvalidJob(
-                field, "must be a datetime with a time zone: nobody can tell which instant a naive one means"
-            )
+            raise InvalidJob(field, "must be a datetime with a time zone: a naive one is ambiguous")
         return math.floor(when.timestamp())
     check_timestamp(when, field)
     return when
@@ -57,7 +55,7 @@ def _number(value: float, field: str) -> int | float:
 def _text(value: str, field: str) -> str:
     if not _is_unicode(value):
         raise InvalidJob(field, "must be text that UTF-8 can write: it holds half a surrogate pair")
-    # str() of an enum's member would be its name.
+    # str() of an enum member may be its name instead of its value.
     return str.__str__(value)
 
 

@@ -1,4 +1,4 @@
-"""Jobs of the track topic: events, pages, screens, and what became of a delivery.
+"""The track topic: events, page and screen views, and delivery metrics.
 
 https://docs.customer.io/integrations/api/track/#operation/entity
 """
@@ -8,19 +8,22 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from ..attributes import JobAttributes
+from ..errors import InvalidJob
 from . import limits
 from .checks import (
     Body,
     check_bytes,
+    check_data_size,
     check_form,
     check_id,
     check_identifiers,
-    check_size,
+    check_item_size,
+    check_not_empty,
     check_timestamp,
     read_object,
 )
-from .errors import InvalidJob
-from .identify_forms import ID, PERSON_IDENTIFIERS, CioID, Email, Phone, Seconds
+from .fields import ID, PERSON_IDENTIFIERS, CioID, Email, Phone, Seconds
 from .operation import TrackOperation, person_key
 from .ulid import job_ulid
 
@@ -44,7 +47,9 @@ class PersonEvent(msgspec.Struct, kw_only=True):
     type: Literal["person"] = "person"
     action: Literal["event", "page", "screen"] = "event"
     identifiers: EventIdentifiers
-    name: Annotated[str, Meta(description=f"at most {limits.EVENT_NAME_BYTES} bytes, not blank; a page's is its URL")]
+    name: Annotated[
+        str, Meta(description=f"at most {limits.MAX_EVENT_NAME_BYTES} bytes, not blank; a page's is its URL")
+    ]
     id: (
         Annotated[
             str, Meta(description="a ULID by which Customer.io drops a repetition; made from the job's key if absent")
@@ -58,13 +63,13 @@ class PersonEvent(msgspec.Struct, kw_only=True):
 
 
 class DeliveryIdentifiers(msgspec.Struct):
-    """The delivery that was reported on."""
+    """The delivery that the metric belongs to."""
 
     id: Annotated[str, Meta(description="the `delivery_id` that came with the message")]
 
 
 class DeliveryEvent(msgspec.Struct, kw_only=True):
-    """What became of a message on a device: opened, converted or delivered."""
+    """A delivery metric, reported by a device: opened, converted or delivered."""
 
     type: Literal["delivery"]
     action: Literal["event"] = "event"
@@ -77,17 +82,13 @@ class DeliveryEvent(msgspec.Struct, kw_only=True):
 TRACK_FORMS: dict[str, type[msgspec.Struct]] = {"person": PersonEvent, "delivery": DeliveryEvent}
 
 
-def parse_track(data: bytes, *, event_id: str | None = None, occurred_at: int | None = None) -> TrackOperation:
-    """Check a job of the track topic. ``type`` defaults to ``person``, ``action`` to ``event``.
-
-    Args:
-        data: the message's data.
-        event_id: ULID for an event whose body names none.
-        occurred_at: unix seconds for one that names no time: receipt at Customer.io can be hours later.
+def parse(data: bytes, _: JobAttributes) -> TrackOperation:
+    """Check a track job. ``type`` defaults to ``person``, ``action`` to ``event``.
 
     Raises:
-        InvalidJob: it can never succeed.
+        InvalidJob: if the job can never succeed.
     """
+    check_data_size(data, limits.MAX_TRACK_DATA_BYTES)
     body = {"type": "person", "action": "event", **read_object(data)}
     kind = body["type"]
     if not isinstance(kind, str) or kind not in TRACK_FORMS:
@@ -104,22 +105,20 @@ def parse_track(data: bytes, *, event_id: str | None = None, occurred_at: int | 
             raise InvalidJob("data", "is Track v1's name; Track v2 calls it attributes")
     check_form(body, TRACK_FORMS[kind])
     check_timestamp(body.get("timestamp"))
-    if body.get("timestamp") is None and occurred_at is not None:
-        body["timestamp"] = occurred_at
-    operation = _event(body, event_id) if kind == "person" else _delivery(body)
-    check_size(data, operation.body)
+    operation = _event(body) if kind == "person" else _delivery(body)
+    check_item_size(operation.body, len(data))
     return operation
 
 
-def _event(body: Body, event_id: str | None) -> TrackOperation:
-    _check_name(body["name"])
+def _event(body: Body) -> TrackOperation:
+    check_not_empty(body["name"], "name")
+    check_bytes(body["name"], limits.MAX_EVENT_NAME_BYTES, "name")
     name, value = check_identifiers(body["identifiers"], _IDENTIFIERS)
     body["identifiers"] = {name: value}
-    given = body.get("id")
-    # Customer.io refuses an id that is no ULID (customerio-ruby 6d08ff2), others report that it takes any
-    # (action-destinations#690): derived from the one given, it is right either way and repeats where that one does.
-    if chosen := job_ulid(given, None) if given else event_id:
-        body["id"] = chosen
+    if given := body.get("id"):
+        # Customer.io refuses an id that is not a ULID (customerio-ruby 6d08ff2); others report that it takes any
+        # (action-destinations#690). A ULID derived from the given id is right either way, and equal ids stay equal.
+        body["id"] = job_ulid(given, None)
     return TrackOperation(person_key(name, value), body, body["action"], ordered=False)
 
 
@@ -131,13 +130,7 @@ def _delivery(body: Body) -> TrackOperation:
     return TrackOperation(f"delivery:{delivery}", body, "event", ordered=False)
 
 
-def _check_name(name: str) -> None:
-    if not name.strip():
-        raise InvalidJob("name", "must not be empty")
-    check_bytes(name, limits.EVENT_NAME_BYTES, "name")
-
-
 def _adopt_anonymous_id(body: Body) -> None:
-    """Track v1 has it beside the name, v2 among the identifiers."""
+    """Move Track v1's top-level ``anonymous_id`` to the identifiers, where Track v2 has it."""
     if "identifiers" not in body and "anonymous_id" in body:
         body["identifiers"] = {"anonymous_id": body.pop("anonymous_id")}

@@ -1,8 +1,6 @@
-"""ULIDs: 48 bits of milliseconds, 80 bits of anything, 26 characters of Crockford's base 32.
+"""ULIDs: 48 bits of milliseconds and 80 random bits, written as 26 characters of Crockford's base 32.
 
-https://github.com/ulid/spec
-
-Customer.io drops an event whose id repeats one that it has seen, and refuses an id that is no ULID.
+https://github.com/ulid/spec. Customer.io drops an event whose id it has seen, and refuses an id that is not a ULID.
 """
 
 import hashlib
@@ -12,7 +10,7 @@ import time
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)
-# Of an id that may not depend on when the job was published: 2020-01-01.
+# 2020-01-01, the time part of ids that may not depend on when the job was published.
 _UNDATED_MS = 1_577_836_800_000
 _LATEST_MS = 2**48 - 1
 
@@ -22,16 +20,16 @@ def is_ulid(text: str) -> bool:
 
 
 def new_ulid() -> str:
-    """A ULID of now."""
+    """Make a ULID with the present time."""
     return _encoded(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 def job_ulid(key: str, at_ms: int | None) -> str:
-    """The one ULID that belongs to a job key.
+    """Derive the ULID that belongs to a job key: equal keys give equal ULIDs.
 
     Args:
-        key: a ULID is its own; of anything else 80 bits of its SHA-256 are taken.
-        at_ms: unix milliseconds for the time part; None for a fixed instant, so that the key alone decides.
+        key: The job key. A ULID is kept; anything else becomes 80 bits of its SHA-256.
+        at_ms: Time part in unix milliseconds. None takes a fixed instant, so that the key alone decides.
     """
     if is_ulid(key):
         return key.upper()

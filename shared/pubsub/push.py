@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from .. import deadlines
-from ..jobs.errors import InvalidJob
+from ..errors import InvalidJob
 from ..lifetime import Lifetime
 from ..outcome import Failed, Outcome, Retry
 from ..redaction import without_addresses

@@ -1,61 +1,53 @@
 """Every job that a page shows can be copied: commands are jobs that their function takes, Python publishes the same."""
 
+import json
+import subprocess
+import sys
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from docs.examples import EXAMPLES
-from shared.jobs import parse_broadcast, parse_identify, parse_send, parse_sync, parse_track
+from shared.attributes import JobAttributes
+from shared.jobs import KINDS, parse
 from shared.topology import topology
 from tests.docs.markdown import PAGES, ROOT, Command, commands, fenced_blocks, python_blocks
-from tests.publisher.recording import Message, RecordingClient, recording
 
 COMMANDS = [(page, command) for page in PAGES for command in commands(page.read_text())]
-BLOCKS = [(page, block) for page in PAGES for block in python_blocks(page.read_text())]
-KINDS = {job.name: kind for kind, job in topology().topics.items()}
+# A block that imports what it uses is a script; the others are calls of a publisher that the reader has made.
+SCRIPTS = [(page, block) for page in PAGES for block in python_blocks(page.read_text()) if "import" in block]
+CALLS = [block for page in PAGES for block in python_blocks(page.read_text()) if "import" not in block]
+KIND_OF = {topology().topics[kind].name: kind for kind in KINDS}
+ATTRIBUTES = {"job_id", "channel", "audience", "expires_at", "delivery_guarantee"}
 
 
-class ClosableClient(RecordingClient):
-    """A recording client that a publisher can own."""
-
-    made: list[RecordingClient]
-    transport = SimpleNamespace(close=lambda: None)
-
-    def __init__(self, **options: object) -> None:
-        super().__init__(**options)
-        self.made.append(self)
-
-    def stop(self) -> None:
-        pass
-
-
-def parsed(message: Command | Message) -> Any:
-    """The job as its function reads it."""
-    match KINDS[message.topic.removeprefix("dev-")]:
-        case "identify":
-            return parse_identify(message.data)
-        case "track":
-            return parse_track(message.data)
-        case "send":
-            return parse_send(message.data, message.attributes.get("channel", "email"))
-        case "broadcast":
-            return parse_broadcast(message.data)
-        case "sync":
-            return parse_sync(message.data)
-        case kind:
-            pytest.fail(f"nobody publishes jobs of {kind}")
+def run(blocks: list[str]) -> list[list[Command]]:
+    """Run blocks in one fresh process, and list what each published."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.docs.run_blocks"],
+        input=json.dumps(blocks),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    return [[Command(**{**each, "data": each["data"].encode()}) for each in messages] for messages in told]
 
 
-def published(block: str, monkeypatch: pytest.MonkeyPatch) -> list[Message]:
-    """Run a block as a program that may use ``publisher``, and list what it published."""
-    publisher, messages = recording()
-    ClosableClient.made = []
-    monkeypatch.setattr("shared.pubsub.ordered_publisher.PublisherClient", ClosableClient)
-    exec(block, {"publisher": publisher})
-    return [*messages, *(message for client in ClosableClient.made for message in client.messages)]
+@cache
+def published_by_calls() -> dict[str, list[Command]]:
+    return dict(zip(CALLS, run(CALLS), strict=True))
+
+
+def parsed(message: Command) -> Any:
+    """Read the job as its function does."""
+    return parse(KIND_OF[message.topic.removeprefix("dev-")], message.data, JobAttributes.decode(message.attributes))
 
 
 @pytest.mark.parametrize(
@@ -63,22 +55,26 @@ def published(block: str, monkeypatch: pytest.MonkeyPatch) -> list[Message]:
 )
 def test_a_command_is_a_job_that_its_function_takes(page: Path, command: Command) -> None:
     parsed(command)
-    assert command.attributes.keys() <= {"job_id", "channel", "expires_at", "delivery_guarantee"}, page
+    assert command.attributes.keys() <= ATTRIBUTES, page
 
 
 @pytest.mark.parametrize(
-    ("page", "block"), BLOCKS, ids=[f"{page.name}-{number}" for number, (page, _) in enumerate(BLOCKS)]
+    ("page", "block"), SCRIPTS, ids=[f"{page.name}-{number}" for number, (page, _) in enumerate(SCRIPTS)]
 )
-def test_a_python_block_publishes(page: Path, block: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert published(block, monkeypatch), page
+def test_a_python_block_runs_in_a_fresh_process(page: Path, block: str) -> None:
+    (messages,) = run([block])
+    # The block about tests keeps its jobs.
+    assert bool(messages) is ("RecordingPublisher" not in block), page
+    for message in messages:
+        parsed(message)
 
 
-def test_python_and_command_of_an_example_are_the_same_job(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_and_command_of_an_example_are_the_same_job() -> None:
     blocks = fenced_blocks((ROOT / "docs/jobs.md").read_text())
     pairs = [(python, shell) for (_, python), (language, shell) in pairwise(blocks) if language == "sh"]
     assert len(pairs) == sum(len(examples) for examples in EXAMPLES.values())
     for block, shell in pairs:
-        (message,) = published(block, monkeypatch)
+        (message,) = published_by_calls()[block]
         (command,) = commands(shell)
         assert message.topic == command.topic, block
         assert message.ordering_key == command.ordering_key, block
@@ -87,4 +83,4 @@ def test_python_and_command_of_an_example_are_the_same_job(monkeypatch: pytest.M
 
 def test_there_are_commands_and_blocks_to_test() -> None:
     assert {page.name for page, _ in COMMANDS} >= {"README.md", "jobs.md"}
-    assert {page.name for page, _ in BLOCKS} >= {"README.md", "jobs.md"}
+    assert {page.name for page, _ in SCRIPTS} >= {"README.md", "jobs.md", "publishing.md"}

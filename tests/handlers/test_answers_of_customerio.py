@@ -15,7 +15,7 @@ PUSHES = {
     "identify": Push({"identifiers": {"id": "42"}}),
     "track": Push({"identifiers": {"id": "42"}, "name": "bought"}),
     "send": Push({"identifiers": {"id": "42"}, "transactional_message_id": 1, "to": "ada@example.com"}),
-    "broadcast": Push({"broadcast_id": 12}),
+    "broadcast": Push({"broadcast_id": 12, "ids": ["1"]}),
     "sync": Push({"id": "42", "plan": "pro"}),
 }
 PATHS = {

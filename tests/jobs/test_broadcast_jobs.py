@@ -1,11 +1,15 @@
 """Jobs of the broadcast topic: every audience with its flags; accepted, refused, limits."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from shared.jobs import BroadcastTrigger, parse_broadcast
+from shared.jobs import BroadcastTrigger, parse
 from tests.jobs.job_helpers import encoded, refusal
+
+parse_broadcast = partial(parse, "broadcast")
+as_configured = partial(parse_broadcast, attributes={"audience": "as_configured"})
 
 DATA = {"headline": "Sale", "items": [{"n": 1}]}
 FILTER = {"and": [{"segment": {"id": 7}}, {"attribute": {"field": "plan", "operator": "eq", "value": "pro"}}]}
@@ -15,8 +19,6 @@ PEOPLE = [{"id": "1", "data": {"a": 1}}, {"id": "2"}, {"email": "a@example.com",
 FILE = "https://example.com/people.jsonl"
 
 AUDIENCES: dict[str, dict[str, Any]] = {
-    "set up in Customer.io": {},
-    "data": {"data": DATA},
     "recipients": {"recipients": FILTER, "data": DATA},
     "emails": {"emails": ["a@example.com", "b@example.com"]},
     "emails with flags": {"emails": ["a@example.com"], **EMAIL_FLAGS},
@@ -27,7 +29,6 @@ AUDIENCES: dict[str, dict[str, Any]] = {
     "data_file_url": {"data_file_url": FILE},
     "data_file_url with flags": {"data_file_url": FILE, **ALL_FLAGS},
     "nulls are no audience": {"ids": ["1"], "emails": None, "email_add_duplicates": None},
-    "unknown fields": {"cio_new": [1.5, None]},
 }
 
 
@@ -50,13 +51,13 @@ def test_ids_that_are_numbers_leave_as_text(audience: str, given: list[Any], as_
 
 @pytest.mark.parametrize(("given", "number"), [(12, 12), ("12", 12), ("0012", 12), (10**17, 10**17)])
 def test_the_broadcasts_number(given: object, number: int) -> None:
-    assert parse_broadcast(encoded({"broadcast_id": given})).broadcast_id == number
+    assert parse_broadcast(encoded({"broadcast_id": given, "ids": ["1"]})).broadcast_id == number
 
 
 @pytest.mark.parametrize("given", [0, -1, "0", "", "-3", "1.0", "12/../13", " 12", "²", "१२", 10**18, "9" * 19])
 def test_what_is_no_number_of_a_broadcast(given: object) -> None:
     expected = ("broadcast_id", "must be a whole number above 0")
-    assert refusal(parse_broadcast, {"broadcast_id": given}) == expected
+    assert refusal(parse_broadcast, {"broadcast_id": given, "ids": ["1"]}) == expected
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,44 @@ FLAGS = {
 }
 
 
+@pytest.mark.parametrize("body", [{}, {"data": DATA}, {"ids": None, "data": DATA}])
+def test_the_audience_set_up_in_customerio_has_to_be_asked_for(body: dict[str, Any]) -> None:
+    assert as_configured(encoded({"broadcast_id": 12, **body})) == BroadcastTrigger(12, body)
+    field, problem = refusal(parse_broadcast, {"broadcast_id": 12, **body})
+    assert field == "audience"
+    assert problem.startswith("is required: give one of recipients, emails, ids, per_user_data, data_file_url, or set")
+
+
+@pytest.mark.parametrize("value", ["", "everybody", "AS_CONFIGURED"])
+def test_no_other_audience_can_be_asked_for(value: str) -> None:
+    parser = partial(parse_broadcast, attributes={"audience": value})
+    expected = ("audience", "the attribute must be as_configured, or absent")
+    assert refusal(parser, {"broadcast_id": 12}) == refusal(parser, {"broadcast_id": 12, "ids": ["1"]}) == expected
+
+
+def test_an_audience_of_its_own_and_the_one_set_up_do_not_go_together() -> None:
+    expected = ("ids", "does not go with the attribute audience = as_configured")
+    assert refusal(as_configured, {"broadcast_id": 12, "ids": ["1"]}) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "problem"),
+    [
+        ({"segment": {"id": 7}}, "segment", "is not a documented field: a misspelt one?"),
+        ({"ids": ["1"], "segment": {"id": 7}}, "segment", "is not a documented field: a misspelt one?"),
+        (
+            {"per_user_data": [{"id": "1", "dta": 1}]},
+            "per_user_data[0].dta",
+            "is not a documented field: a misspelt one?",
+        ),
+        ({"ids": ["1"], "ada@example.com": 1}, "body", "has a field that is not documented"),
+    ],
+)
+def test_a_misspelt_audience_reaches_nobody(body: dict[str, Any], field: str, problem: str) -> None:
+    assert refusal(parse_broadcast, {"broadcast_id": 1, **body}) == (field, problem)
+    assert refusal(as_configured, {"broadcast_id": 1, **body}) == (field, problem)
+
+
 @pytest.mark.parametrize("audience", EXAMPLES)
 def test_an_audience_is_not_empty_and_alone(audience: str) -> None:
     empty = type(EXAMPLES[audience])()
@@ -125,7 +164,7 @@ def test_each_flag_goes_with_its_audiences(audience: str, flag: str, value: bool
 @pytest.mark.parametrize("flag", ALL_FLAGS)
 def test_without_an_audience_there_is_no_flag(flag: str) -> None:
     expected = (flag, "does not go with the audience set up in Customer.io")
-    assert refusal(parse_broadcast, {"broadcast_id": 1, flag: True}) == expected
+    assert refusal(as_configured, {"broadcast_id": 1, flag: True}) == expected
 
 
 @pytest.mark.parametrize(("audience", "one"), [("ids", 1), ("per_user_data", {"id": 1})])

@@ -1,11 +1,14 @@
 """Jobs of the identify topic: what is accepted, and as what it leaves."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from shared.jobs import TrackOperation, parse_identify
+from shared.jobs import TrackOperation, parse
 from tests.jobs.job_helpers import NOW, encoded
+
+parse_identify = partial(parse, "identify")
 
 BY_ID = {"identifiers": {"id": "42"}}
 TO_ACME = {"identifiers": {"object_type_id": "1", "object_id": "acme"}, "relationship_attributes": {"role": "owner"}}

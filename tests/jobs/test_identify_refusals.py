@@ -1,11 +1,14 @@
 """Jobs of the identify topic: what is refused, where, and in which words; and the published limits."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from shared.jobs import InvalidJob, parse_identify
+from shared.jobs import InvalidJob, parse
 from tests.jobs.job_helpers import NOW, encoded, padded, refusal
+
+parse_identify = partial(parse, "identify")
 
 BY_ID = {"identifiers": {"id": "42"}}
 ACME = {"type": "object", "identifiers": {"object_type_id": "1", "object_id": "acme"}}

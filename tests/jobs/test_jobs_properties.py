@@ -1,6 +1,7 @@
 """What holds of every parser whatever it is given: it refuses in its own words, or returns what can be sent."""
 
 import json
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any, get_args
@@ -19,11 +20,7 @@ from shared.jobs import (
     TrackOperation,
     UserDeleted,
     UserRecord,
-    parse_broadcast,
-    parse_identify,
-    parse_send,
-    parse_sync,
-    parse_track,
+    parse,
 )
 from tests.jobs.job_helpers import NOW
 
@@ -33,15 +30,15 @@ Parsed = TrackOperation | SendRequest | BroadcastTrigger | UserRecord | UserDele
 
 
 def parse_event(data: bytes) -> TrackOperation:
-    return parse_track(data, event_id="0" * 26, occurred_at=NOW)
+    return parse("track", data).with_event_defaults(event_id="0" * 26, occurred_at=NOW)
 
 
 PARSERS: dict[str, Callable[[bytes], Parsed]] = {
-    "identify": parse_identify,
+    "identify": partial(parse, "identify"),
     "track": parse_event,
-    "broadcast": parse_broadcast,
-    "sync": parse_sync,
-    **{channel: partial(parse_send, channel=channel) for channel in CHANNELS},
+    "broadcast": partial(parse, "broadcast"),
+    "sync": partial(parse, "sync"),
+    **{channel: partial(parse, "send", attributes={"channel": channel}) for channel in CHANNELS},
 }
 
 
@@ -158,7 +155,7 @@ FRAMES = {
     "identify": (b'{"identifiers":{"id":1},"attributes":{"a":', b"}}"),
     "track": (b'{"identifiers":{"id":1},"name":"n","attributes":{"a":', b"}}"),
     "email": (b'{"identifiers":{"id":1},"transactional_message_id":1,"to":"a@example.com","message_data":{"a":', b"}}"),
-    "broadcast": (b'{"broadcast_id":1,"data":{"a":', b"}}"),
+    "broadcast": (b'{"broadcast_id":1,"ids":["1"],"data":{"a":', b"}}"),
     "sync": (b'{"id":1,"a":', b"}"),
 }
 
@@ -174,6 +171,17 @@ def test_of_any_depth(parser: str, nesting: tuple[bytes, bytes]) -> None:
         with pytest.raises(InvalidJob) as caught:
             PARSERS[parser](before + opening * deeper + b"1" + closing * deeper + after)
         assert caught.value.field == "body"
+
+
+@pytest.mark.parametrize("parser", FRAMES)
+@pytest.mark.parametrize("data", [b'{"secret": "canary"', b'{"id": ["canary"]}', b'["canary"]', b"\xff canary"])
+def test_a_refusal_leaves_no_payload_in_its_traceback(parser: str, data: bytes) -> None:
+    with pytest.raises(InvalidJob) as caught:
+        PARSERS[parser](data)
+    text = "".join(traceback.format_exception(caught.value))
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    # The traceback's own source lines are ours; the parser's error, which may quote the data, is not in it.
+    assert CANARY not in text
 
 
 @pytest.mark.parametrize("parser", FRAMES)

@@ -1,12 +1,15 @@
 """Jobs of the send topic: six channels with every documented field; accepted, refused, limits."""
 
 import base64
+from functools import partial
 from typing import Any
 
 import pytest
 
-from shared.jobs import CHANNELS, SendRequest, parse_send
+from shared.jobs import CHANNELS, SendRequest, parse
 from tests.jobs.job_helpers import NOW, encoded, refusal
+
+parse_send = partial(parse, "send")
 
 COMMON = {
     "transactional_message_id": "welcome",
@@ -72,13 +75,13 @@ def test_every_channel_is_here() -> None:
 
 @pytest.mark.parametrize(("channel", "body"), WHOLE.items(), ids=WHOLE)
 def test_every_documented_field_leaves_as_it_came(channel: Any, body: dict[str, Any]) -> None:
-    assert parse_send(encoded(body), channel) == SendRequest(channel, "id:42", body)
+    assert parse_send(encoded(body), {"channel": channel}) == SendRequest(channel, "id:42", body)
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_unknown_fields_leave_as_they_came(channel: str) -> None:
     body = {**LETTER, "cio_new": {"a": [1.5, None]}, "tracked": None}
-    assert parse_send(encoded(body), channel).body == body
+    assert parse_send(encoded(body), {"channel": channel}).body == body
 
 
 @pytest.mark.parametrize(
@@ -120,13 +123,16 @@ def test_without_a_template_it_needs_the_rest(field: str) -> None:
 @pytest.mark.parametrize("channel", ["fax", "", "Email", "in-app"])
 def test_no_other_channel(channel: str) -> None:
     problem = "the attribute must be one of email, push, sms, whatsapp, inbox_message, in_app"
-    assert refusal(lambda data: parse_send(data, channel), LETTER) == ("channel", problem)
+    assert refusal(lambda data: parse_send(data, {"channel": channel}), LETTER) == ("channel", problem)
 
 
 @pytest.mark.parametrize("channel", CHANNELS[1:])
 def test_the_other_channels_need_a_template(channel: str) -> None:
     body = {"identifiers": {"id": "42"}}
-    assert refusal(lambda data: parse_send(data, channel), body) == ("transactional_message_id", "is required")
+    assert refusal(lambda data: parse_send(data, {"channel": channel}), body) == (
+        "transactional_message_id",
+        "is required",
+    )
 
 
 @pytest.mark.parametrize(
@@ -172,12 +178,16 @@ def test_what_can_never_succeed_is_refused(body: object, field: str, problem: st
 def test_fifteen_recipients() -> None:
     to, bcc = (",".join(f"{name}{n}@example.com" for n in range(count)) for name, count in (("a", 10), ("b", 5)))
     parse_send(encoded({**LETTER, "to": to + ", ", "bcc": bcc}))
-    expected = ("to", "must be at most 15 recipients with bcc; it has 16")
+    expected = ("to", "must be at most 15 recipients with cc and bcc; it has 16")
     assert refusal(parse_send, {**LETTER, "to": to, "bcc": bcc + ",c@example.com"}) == expected
+    assert refusal(parse_send, {**LETTER, "to": to, "bcc": bcc, "cc": "c@example.com"}) == expected
 
 
-def test_copies_are_not_in_the_published_limit() -> None:
-    parse_send(encoded({**LETTER, "cc": ",".join(f"c{n}@example.com" for n in range(15))}))
+def test_copies_count_as_recipients() -> None:
+    copies = [f"c{n}@example.com" for n in range(15)]
+    parse_send(encoded({**LETTER, "cc": ",".join(copies[:14])}))
+    expected = ("to", "must be at most 15 recipients with cc and bcc; it has 16")
+    assert refusal(parse_send, {**LETTER, "cc": ",".join(copies)}) == expected
 
 
 def test_a_comma_within_a_name_is_no_recipient() -> None:

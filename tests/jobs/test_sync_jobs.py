@@ -1,11 +1,14 @@
 """Jobs of the sync topic: user records and deletions; accepted, refused, limits."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from shared.jobs import UserDeleted, UserRecord, parse_sync
+from shared.jobs import UserDeleted, UserRecord, parse
 from tests.jobs.job_helpers import NOW, encoded, padded, refusal
+
+parse_sync = partial(parse, "sync")
 
 INSTANT = "must be unix seconds, or ISO 8601 with an offset"
 

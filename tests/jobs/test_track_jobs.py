@@ -1,13 +1,17 @@
 """Jobs of the track topic: events, pages, screens and delivery metrics; accepted, refused, limits."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from shared.jobs import TrackOperation, is_ulid, job_ulid, new_ulid, parse_track
+from shared.jobs import TrackOperation, is_ulid, job_ulid, parse
 from tests.jobs.job_helpers import NOW, encoded, padded, refusal
 
+parse_track = partial(parse, "track")
+
 ULID = "01J9ZZZZZZ0123456789ABCDEF"
+OTHER_ULID = "01J9ZZZZZZ0123456789ABCDEG"
 BOUGHT = {"identifiers": {"id": "42"}, "name": "bought"}
 OPENED = {"type": "delivery", "identifiers": {"id": "dgOq6QU"}, "name": "opened"}
 METRICS = "must be one of opened, converted, delivered"
@@ -53,8 +57,7 @@ def test_events_leave_as_they_came(body: dict[str, Any], person: str) -> None:
 @pytest.mark.parametrize("body", DELIVERIES.values(), ids=DELIVERIES)
 def test_what_became_of_a_delivery_leaves_as_it_came(body: dict[str, Any]) -> None:
     expected = TrackOperation("delivery:dgOq6QU", {"action": "event", **body}, "event", ordered=False)
-    # A delivery's report has no id of its own.
-    assert parse_track(encoded(body), event_id=ULID) == expected
+    assert parse_track(encoded(body)) == expected
 
 
 def test_the_anonymous_id_of_track_v1_is_adopted() -> None:
@@ -68,19 +71,37 @@ def test_ids_that_are_numbers_leave_as_text(name: str) -> None:
     assert parse_track(encoded({**BOUGHT, "identifiers": {name: 42}})).body["identifiers"] == {name: "42"}
 
 
+def with_defaults(data: bytes) -> TrackOperation:
+    return parse_track(data).with_event_defaults(event_id=ULID, occurred_at=NOW)
+
+
+def complete(body: dict[str, Any]) -> dict[str, Any]:
+    return with_defaults(encoded(body)).body
+
+
 def test_an_event_gets_the_id_and_the_time_that_it_does_not_name() -> None:
-    body = parse_track(encoded(BOUGHT), event_id=ULID, occurred_at=NOW).body
+    body = complete(BOUGHT)
     assert (body["id"], body["timestamp"]) == (ULID, NOW)
-    assert parse_track(encoded({**BOUGHT, "id": None, "timestamp": None}), event_id=ULID, occurred_at=NOW).body == body
-    assert parse_track(encoded({**BOUGHT, "id": ""}), event_id=ULID).body["id"] == ULID
-    own = parse_track(encoded({**BOUGHT, "timestamp": NOW - 9}), event_id=ULID, occurred_at=NOW).body
-    assert own["timestamp"] == NOW - 9
-    assert parse_track(encoded(OPENED), occurred_at=NOW).body["timestamp"] == NOW
+    assert complete({**BOUGHT, "id": None, "timestamp": None}) == body
+    assert complete({**BOUGHT, "id": ""}) == body
+    own = complete({**BOUGHT, "id": OTHER_ULID, "timestamp": NOW - 9})
+    assert (own["id"], own["timestamp"]) == (OTHER_ULID, NOW - 9)
+
+
+def test_a_deliverys_report_gets_a_time_and_no_id() -> None:
+    body = complete(OPENED)
+    assert body["timestamp"] == NOW
+    assert "id" not in body
+
+
+def test_defaults_leave_the_operation_as_it_was() -> None:
+    operation = parse_track(encoded(BOUGHT))
+    operation.with_event_defaults(event_id=ULID, occurred_at=NOW)
+    assert operation == parse_track(encoded(BOUGHT))
 
 
 def test_its_own_id_stays_and_becomes_a_ulid_if_it_is_none() -> None:
-    ours = new_ulid()
-    given = {text: parse_track(encoded({**BOUGHT, "id": text}), event_id=ours).body["id"] for text in (ULID, "order-7")}
+    given = {text: parse_track(encoded({**BOUGHT, "id": text})).body["id"] for text in (ULID, "order-7")}
     assert given == {ULID: ULID, "order-7": job_ulid("order-7", None)}
     assert is_ulid(given["order-7"])
 
@@ -162,8 +183,8 @@ def test_an_item_has_32_kb_with_what_is_added_to_it() -> None:
     whole: dict[str, Any] = {"type": "person", "action": "event", **BOUGHT, "attributes": {}}
     added = len(f',"id":"{ULID}","timestamp":{NOW}')
     longest = padded(whole, 32 * 1024 - added, "attributes")
-    assert parse_track(longest, event_id=ULID, occurred_at=NOW).body["id"] == ULID
+    assert with_defaults(longest).body["id"] == ULID
     one_more = padded({**whole, "attributes": {}}, 32 * 1024 - added + 1, "attributes")
     parse_track(one_more)
     expected = ("body", "must be at most 32768 bytes; it has 32769")
-    assert refusal(lambda data: parse_track(data, event_id=ULID, occurred_at=NOW), one_more) == expected
+    assert refusal(with_defaults, one_more) == expected

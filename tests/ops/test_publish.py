@@ -229,7 +229,7 @@ def test_a_job_that_expired_is_told_when_and_how_long_ago(days: float, ago: str)
 
 
 def test_a_body_that_has_data_of_its_own_is_not_taken_apart() -> None:
-    body = b'{"broadcast_id": 1, "data": {"x": 1}}'
+    body = b'{"broadcast_id": 1, "ids": ["1"], "data": {"x": 1}}'
     assert job_builder.build("broadcast", body, {"job_id": "J"}).data == body
 
 

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from unittest import mock
 
 import pytest
+from google.cloud.pubsub_v1 import PublisherClient
 
 from shared.jobs import is_ulid
 from shared.publisher import InvalidJob, Publisher
-from tests.publisher.recording import Message, recording
+from shared.testing import RecordedJob, RecordingPublisher
+from tests.publisher.recording import recording
 
 PERSON = {"identifiers": {"id": "42"}}
 ACME = {"object_type_id": "1", "object_id": "acme"}
@@ -18,7 +21,7 @@ OBJECT = {"type": "object", "identifiers": ACME}
 Call = Callable[[Publisher], Any]
 
 
-def published(call: Call) -> Message:
+def published(call: Call) -> RecordedJob:
     publisher, messages = recording()
     call(publisher)
     (message,) = messages
@@ -192,7 +195,7 @@ def published(call: Call) -> Message:
             },
         ),
         (
-            lambda p: p.send("push", identifiers={"id": "42"}, transactional_message_id="order_placed"),
+            lambda p: p.send_push(identifiers={"id": "42"}, transactional_message_id="order_placed"),
             "cio-send",
             "",
             {**PERSON, "transactional_message_id": "order_placed"},
@@ -234,11 +237,11 @@ def test_a_call_is_one_message(call: Call, topic: str, key: str, body: dict[str,
         (lambda p: p.track("42", " "), "name"),
         (lambda p: p.track("42", "x" * 101), "name"),
         (lambda p: p.track("42", "order_placed", {"total": "x" * 33_000}), "body"),
-        (lambda p: p.send_email(identifiers={"id": "42"}, transactional_message_id=7), "to"),
+        (lambda p: p.send_email(to="", identifiers={"id": "42"}, transactional_message_id=7), "to"),
         (lambda p: p.send_email(to="ada@example.com", identifiers={"id": "42"}), "body"),
-        (lambda p: p.send("pigeon", identifiers={"id": "42"}, transactional_message_id=7), "channel"),
-        (lambda p: p.send("", identifiers={"id": "42"}, transactional_message_id=7), "channel"),
-        (lambda p: p.send("push", identifiers={"id": "42"}), "transactional_message_id"),
+        (lambda p: p.send("pigeon", {"identifiers": {"id": "42"}, "transactional_message_id": 7}), "channel"),
+        (lambda p: p.send("", {"identifiers": {"id": "42"}, "transactional_message_id": 7}), "channel"),
+        (lambda p: p.send("push", {"identifiers": {"id": "42"}}), "transactional_message_id"),
         (lambda p: p.broadcast(12, ids=["42"], emails=["ada@example.com"]), "ids"),
         (lambda p: p.sync_user({"email": "ada@example.com"}), "id"),
         (lambda p: p.user_deleted(""), "id"),
@@ -262,7 +265,7 @@ def test_a_refusal_names_no_value() -> None:
 def test_each_send_names_its_channel() -> None:
     publisher, messages = recording()
     for channel in ("push", "sms", "whatsapp", "inbox_message", "in_app"):
-        publisher.send(channel, identifiers={"id": "42"}, transactional_message_id=7)
+        publisher.send(channel, {"identifiers": {"id": "42"}, "transactional_message_id": 7})
     publisher.send_email(to="ada@example.com", identifiers={"id": "42"}, transactional_message_id=7)
     told = [message.attributes["channel"] for message in messages]
     assert told == ["push", "sms", "whatsapp", "inbox_message", "in_app", "email"]
@@ -288,16 +291,46 @@ def test_an_instant_is_unix_seconds(instant: datetime | int) -> None:
 
 
 def test_topics_take_the_prefix() -> None:
-    client_publisher, messages = recording()
-    client = client_publisher._outbox._client
-    Publisher("project-1", prefix="dev-", client=client).track("42", "order_placed")
-    assert [message.topic for message in messages] == ["dev-cio-track"]
+    publisher = RecordingPublisher("project-1", prefix="dev-")
+    publisher.track("42", "order_placed")
+    assert [(job.kind, job.topic) for job in publisher.jobs] == [("track", "dev-cio-track")]
 
 
 def test_the_project_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = recording()[0]._outbox._client
+    client = mock.create_autospec(PublisherClient)
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
     with pytest.raises(ValueError, match="GOOGLE_CLOUD_PROJECT"):
         Publisher(client=client)
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "project-2")
-    assert Publisher(client=client).track("42", "order_placed").result(1) == "1"
+    Publisher(client=client).track("42", "order_placed")
+    assert client.publish.call_args.args[0] == "projects/project-2/topics/cio-track"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda p: p.identify("ada@example.com", plan="pro"),
+        lambda p: p.track("ada@example.com", "order_placed"),
+        lambda p: p.delete("ada@example.com"),
+        lambda p: p.merge("42", "ada@example.com"),
+    ],
+)
+def test_an_id_that_looks_like_an_address_is_refused_with_both_ways_to_write_it(call: Call) -> None:
+    publisher, messages = recording()
+    with pytest.raises(InvalidJob) as refused:
+        call(publisher)
+    assert refused.value.field == "person"
+    assert '{"email": …}, or {"id": …}' in refused.value.problem
+    assert messages == []
+
+
+def test_an_address_can_be_an_id_and_an_email() -> None:
+    for person in ({"id": "ada@example.com"}, {"email": "ada@example.com"}):
+        assert published(lambda p, person=person: p.identify(person)).body["identifiers"] == person
+
+
+def test_the_audience_set_up_in_customerio_is_asked_for_by_an_attribute() -> None:
+    message = published(lambda p: p.broadcast(12, audience="as_configured"))
+    assert (message.body, message.attributes["audience"]) == ({"broadcast_id": 12}, "as_configured")
+    with pytest.raises(InvalidJob, match="audience: is required"):
+        recording()[0].broadcast(12)

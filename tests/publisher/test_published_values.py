@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.jobs import parse_track
+from shared.jobs import parse
 from shared.publisher import InvalidJob
 from tests.publisher.recording import recording
 
@@ -169,7 +169,7 @@ def test_anything_else_is_a_job_that_its_function_takes_or_is_refused(value: obj
         assert refused.field.startswith("attributes.given")
         assert messages == []
     else:
-        operation = parse_track(messages[0].data)
+        operation = parse("track", messages[0].data)
         json.dumps(operation.body, allow_nan=False)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.attributes import JobAttributes
-from shared.jobs.errors import InvalidJob
+from shared.errors import InvalidJob
 from shared.outcome import Failed
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

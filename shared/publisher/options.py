@@ -1,26 +1,27 @@
-"""What can be said of a job beside its body, as attributes of its message."""
+"""Options of a job, which travel as attributes of its message."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from .attributes import GOOGLE_PREFIX, JOB_ATTRIBUTES, MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, RESERVED
-from .jobs import InvalidJob, new_ulid
-from .jobs.to_json import plain, unix_seconds
+from ..attributes import GOOGLE_PREFIX, JOB_ATTRIBUTES, MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, RESERVED
+from ..jobs import InvalidJob, new_ulid
+from ..jobs.to_json import to_json, unix_seconds
 
 When = datetime | int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """What can be said of a job beside its body.
+    """Options that any job takes beside its body.
 
     Args:
-        job_id: the same id is the same job, however often it is published; a new ULID if absent.
-        expires_at: an aware datetime or unix seconds after which it is dead-lettered instead of done.
-        delivery_guarantee: of a send or broadcast whose outcome is not known: try again, or ask a person.
-        attributes: further Pub/Sub attributes, for subscriptions of your own.
+        job_id: Name of the job, at most 1024 bytes. Published twice under one id it is one job. Default: a new ULID.
+        expires_at: Aware datetime or unix seconds after which the job is dead-lettered instead of done.
+        delivery_guarantee: For a send or broadcast whose outcome is unknown: ``at_least_once`` (default) tries again,
+            ``at_most_once`` leaves the decision to a person.
+        attributes: Further Pub/Sub attributes, for subscriptions of your own.
     """
 
     job_id: str | None = None
@@ -29,11 +30,15 @@ class JobOptions:
     attributes: Mapping[str, str] | None = None
 
 
-def message_attributes(options: JobOptions, channel: str = "") -> dict[str, str]:
-    """Attributes of the job's message: within Pub/Sub's limits, because one bad message fails all that travel with it.
+def message_attributes(options: JobOptions, own: Mapping[str, str]) -> dict[str, str]:
+    """Build the attributes of a job's message, within Pub/Sub's limits: one bad message fails all in its request.
+
+    Args:
+        options: The job's options.
+        own: Attributes that the publishing method sets itself, such as ``channel``; empty ones are left out.
 
     Raises:
-        InvalidJob: an option that no function or no Pub/Sub would take.
+        InvalidJob: if the function or Pub/Sub would refuse an option.
     """
     if options.job_id == "":
         raise InvalidJob("job_id", "must not be empty; without one the job gets a new ULID")
@@ -41,30 +46,30 @@ def message_attributes(options: JobOptions, channel: str = "") -> dict[str, str]
         raise InvalidJob("delivery_guarantee", "must be at_least_once or at_most_once")
     ours = {
         "job_id": new_ulid() if options.job_id is None else options.job_id,
-        "channel": channel,
+        **own,
         "expires_at": "" if options.expires_at is None else str(unix_seconds(options.expires_at, "expires_at")),
         "delivery_guarantee": options.delivery_guarantee or "",
     }
     attributes = {name: value for name, value in ours.items() if value}
-    for name, value in plain(attributes).items():
+    for name, value in to_json(attributes).items():
         _check_value(name, value)
-    for name, value in plain(options.attributes or {}, "attributes").items():
+    for name, value in to_json(options.attributes or {}, "attributes").items():
         _check_name(name)
         _check_value(f"attributes.{name}", value)
         attributes[name] = value
     if len(attributes) > MAX_ATTRIBUTES:
-        problem = f"must be at most {MAX_ATTRIBUTES} with those of the job; they are {len(attributes)}"
+        problem = f"must be at most {MAX_ATTRIBUTES} with the job's own; there are {len(attributes)}"
         raise InvalidJob("attributes", problem)
     return attributes
 
 
 def _check_name(name: str) -> None:
     if name in JOB_ATTRIBUTES:
-        raise InvalidJob(f"attributes.{name}", "is of the job itself and cannot be set here")
+        raise InvalidJob(f"attributes.{name}", "is set by the publisher and cannot be set here")
     if name in RESERVED or name.startswith(GOOGLE_PREFIX):
-        raise InvalidJob(f"attributes.{name}", "has a name that Pub/Sub or its client keeps for itself")
+        raise InvalidJob(f"attributes.{name}", "is reserved by Pub/Sub or its client; take another name")
     if not name:
-        raise InvalidJob("attributes", "has a name that is empty")
+        raise InvalidJob("attributes", "must not have an empty name")
     if (size := len(name.encode())) > MAX_KEY_BYTES:
         raise InvalidJob("attributes", f"has a name of {size} bytes; a name has at most {MAX_KEY_BYTES}")
 

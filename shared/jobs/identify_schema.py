@@ -1,4 +1,4 @@
-"""What a job of the identify topic looks like: one form per action on people and objects.
+"""Forms of the identify topic's messages: one per action on people and objects. Checks are in ``identify.py``.
 
 https://docs.customer.io/integrations/api/track/#operation/entity
 """
@@ -9,24 +9,18 @@ import msgspec
 from msgspec import Meta
 
 from . import limits
+from .fields import ID, CioID, Email, Phone, Seconds
 
-ID = Annotated[str | int, Meta(description=f"at most {limits.ID_BYTES} bytes; a number is written as text")]
-Email = Annotated[str, Meta(description=f"an email address, at most {limits.ID_BYTES} bytes")]
-Phone = Annotated[str, Meta(description="E.164, where the workspace identifies people by phone")]
-CioID = Annotated[str, Meta(description="Customer.io's own id, without the prefix `cio_`")]
-Seconds = Annotated[int, Meta(description="unix seconds, not milliseconds")]
 Attributes = Annotated[
     dict[str, Any],
     Meta(
-        description=f"at most {limits.ATTRIBUTES}; names at most {limits.ATTRIBUTE_NAME_BYTES} bytes, "
-        f"text values at most {limits.ATTRIBUTE_VALUE_BYTES} bytes"
+        description=f"at most {limits.MAX_ATTRIBUTES}; names at most {limits.MAX_ATTRIBUTE_NAME_BYTES} bytes, "
+        f"text values at most {limits.MAX_ATTRIBUTE_VALUE_BYTES} bytes"
     ),
 ]
 
-# Of these no limit is published but the item's.
+# Customer.io publishes no limit for these, apart from that of the whole item.
 RelationshipAttributes = Annotated[dict[str, Any], Meta(description="what is true of the relationship")]
-
-PERSON_IDENTIFIERS = ("id", "email", "phone", "cio_id")
 
 
 class PersonIdentifiers(msgspec.Struct):
@@ -117,7 +111,7 @@ class SuppressPerson(_PersonJob, kw_only=True):
 
 
 class UnsuppressPerson(_PersonJob, kw_only=True):
-    """Take the identifiers back. What was deleted stays deleted."""
+    """Accept the identifiers again. What was deleted stays deleted."""
 
     action: Literal["unsuppress"]
 
@@ -130,7 +124,7 @@ class AddDevice(_PersonJob, kw_only=True):
 
 
 class DeleteDevice(_PersonJob, kw_only=True):
-    """Delete a device of a person."""
+    """Delete a person's device."""
 
     action: Literal["delete_device"]
     device: DeviceToken
@@ -189,7 +183,7 @@ class DeleteObject(_ObjectJob, kw_only=True):
 
 
 class RelateObject(_ObjectJob, kw_only=True):
-    """Relate an object to people, or end that."""
+    """Relate an object to people, or end those relationships."""
 
     action: Literal["add_relationships", "delete_relationships"]
     cio_relationships: list[PersonRelationship]
