@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,13 @@ UNDECIDED = {
     "message": "it may or may not have been sent: look in Customer.io, then replay or discard",
     "delivery_guarantee": "at_most_once",
 }
+
+
+def another_body(kind: str) -> dict[str, Any]:
+    """A body that differs from that of ``JOBS``."""
+    job = JOBS[kind].data
+    assert isinstance(job, dict)
+    return {**job, **({"language": "de"} if kind == "send" else {"data": {"season": "spring"}})}
 
 
 def execute(around: Around, statement: str) -> list[tuple[str, ...]]:

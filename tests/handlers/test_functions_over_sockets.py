@@ -54,7 +54,7 @@ async def test_a_push_is_a_call_and_a_failure_a_dead_letter(
     }
     complaint = {"errors": [{"batch_index": 0, "reason": "invalid", "field": "email", "message": f"no {ADDRESS}"}]}
     upstream.then(status(503), status(200), status(207 if PATHS[kind] == "/api/v2/batch" else 400, complaint))
-    other = {**JOBS[kind], "language": "de"}
+    other = {**JOBS[kind], **({"data": {"season": "spring"}} if kind == "broadcast" else {"language": "de"})}
 
     async with running_function(function, environment, tmp_path / "log") as process, httpx.AsyncClient() as pubsub:
 

@@ -1,7 +1,6 @@
 """Sends and broadcasts under the ledger: done once, however often they come."""
 
 import asyncio
-import json
 
 import pytest
 from aiohttp import web
@@ -10,7 +9,7 @@ from shared import deadlines
 from tests.customerio.conftest import status
 from tests.handlers.conftest import Make
 from tests.handlers.handler_helpers import Around, Function, Push, lines
-from tests.handlers.idempotency_helpers import JOBS, LETTER, every_kind, execute
+from tests.handlers.idempotency_helpers import JOBS, LETTER, another_body, every_kind, execute
 
 
 @every_kind
@@ -89,7 +88,7 @@ async def test_another_body_under_the_same_key_is_a_conflict(
         around.upstream.then(status(500))
     once = function(kind)
     assert await once.push(JOBS[kind]) == (204 if state == "done" else 503)
-    other = Push({**json.loads(json.dumps(JOBS[kind].data)), "language": "de"}, JOBS[kind].attributes)
+    other = Push(another_body(kind), JOBS[kind].attributes)
     assert await once.push(other) == 204
     assert len(around.upstream.bodies) == 1
     assert around.dead_letter() == {

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from shared.attributes import JobAttributes
 from shared.jobs import BroadcastTrigger, parse
 from tests.jobs.job_helpers import encoded, refusal
 
 parse_broadcast = partial(parse, "broadcast")
-as_configured = partial(parse_broadcast, attributes={"audience": "as_configured"})
+as_configured = partial(parse_broadcast, attributes=JobAttributes(audience="as_configured"))
 
 DATA = {"headline": "Sale", "items": [{"n": 1}]}
 FILTER = {"and": [{"segment": {"id": 7}}, {"attribute": {"field": "plan", "operator": "eq", "value": "pro"}}]}
@@ -111,7 +112,7 @@ def test_the_audience_set_up_in_customerio_has_to_be_asked_for(body: dict[str, A
 
 @pytest.mark.parametrize("value", ["", "everybody", "AS_CONFIGURED"])
 def test_no_other_audience_can_be_asked_for(value: str) -> None:
-    parser = partial(parse_broadcast, attributes={"audience": value})
+    parser = partial(parse_broadcast, attributes=JobAttributes(audience=value))
     expected = ("audience", "the attribute must be as_configured, or absent")
     assert refusal(parser, {"broadcast_id": 12}) == refusal(parser, {"broadcast_id": 12, "ids": ["1"]}) == expected
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from shared.attributes import JobAttributes
 from shared.jobs import (
     CHANNELS,
     SCHEMAS,
@@ -38,7 +39,7 @@ PARSERS: dict[str, Callable[[bytes], Parsed]] = {
     "track": parse_event,
     "broadcast": partial(parse, "broadcast"),
     "sync": partial(parse, "sync"),
-    **{channel: partial(parse, "send", attributes={"channel": channel}) for channel in CHANNELS},
+    **{channel: partial(parse, "send", attributes=JobAttributes(channel=channel)) for channel in CHANNELS},
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.attributes import JobAttributes
 from shared.jobs import CHANNELS, SendRequest, parse
 from tests.jobs.job_helpers import NOW, encoded, refusal
 
@@ -75,13 +76,13 @@ def test_every_channel_is_here() -> None:
 
 @pytest.mark.parametrize(("channel", "body"), WHOLE.items(), ids=WHOLE)
 def test_every_documented_field_leaves_as_it_came(channel: Any, body: dict[str, Any]) -> None:
-    assert parse_send(encoded(body), {"channel": channel}) == SendRequest(channel, "id:42", body)
+    assert parse_send(encoded(body), JobAttributes(channel=channel)) == SendRequest(channel, "id:42", body)
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_unknown_fields_leave_as_they_came(channel: str) -> None:
     body = {**LETTER, "cio_new": {"a": [1.5, None]}, "tracked": None}
-    assert parse_send(encoded(body), {"channel": channel}).body == body
+    assert parse_send(encoded(body), JobAttributes(channel=channel)).body == body
 
 
 @pytest.mark.parametrize(
@@ -123,13 +124,13 @@ def test_without_a_template_it_needs_the_rest(field: str) -> None:
 @pytest.mark.parametrize("channel", ["fax", "", "Email", "in-app"])
 def test_no_other_channel(channel: str) -> None:
     problem = "the attribute must be one of email, push, sms, whatsapp, inbox_message, in_app"
-    assert refusal(lambda data: parse_send(data, {"channel": channel}), LETTER) == ("channel", problem)
+    assert refusal(lambda data: parse_send(data, JobAttributes(channel=channel)), LETTER) == ("channel", problem)
 
 
 @pytest.mark.parametrize("channel", CHANNELS[1:])
 def test_the_other_channels_need_a_template(channel: str) -> None:
     body = {"identifiers": {"id": "42"}}
-    assert refusal(lambda data: parse_send(data, {"channel": channel}), body) == (
+    assert refusal(lambda data: parse_send(data, JobAttributes(channel=channel)), body) == (
         "transactional_message_id",
         "is required",
     )

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from shared.customerio.signature import sign
 from shared.redaction import loggable_key
 from shared.topology import topology
+from tests.docs.markdown import ROOT, python_blocks
 from tests.stack.stack_helpers import RunningStack, post, read_env, until
 
 PAYLOADS = json.loads((Path(__file__).parents[1] / "data" / "webhook-payloads.json").read_text())
@@ -182,3 +185,14 @@ def test_every_function_answers_what_is_no_push(stack: RunningStack, name: str) 
     log = (stack.directory / "stack.log").read_text()
     address = next(line.split()[-1] for line in log.splitlines() if line.startswith(f"{name} "))
     assert post(f"http://{address}/", b"canary", {}) == (401 if name == "webhook" else 400)
+
+
+@pytest.mark.parametrize("block", python_blocks((ROOT / "docs" / "local-stack.md").read_text()))
+def test_a_python_block_of_the_page_runs_against_the_stack(stack: RunningStack, block: str, tmp_path: Path) -> None:
+    script = tmp_path / "block.py"
+    script.write_text(block)
+    environment = os.environ | stack.environment
+    run = subprocess.run(
+        [sys.executable, script], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
