@@ -1,0 +1,3 @@
+from tests.webhook.conftest import pubsub_server
+
+__all__ = ["pubsub_server"]
