@@ -73,7 +73,8 @@ def _pairs(root: Path, box_of: dict[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def test_the_picture_shows_the_imports() -> None:
-    assert differences(Picture.read(PAGE.read_text()), ROOT) == []
+    found = differences(Picture.read(PAGE.read_text()), ROOT)
+    assert not found, "\n".join(found)
 
 
 def test_no_arrow_leads_back() -> None:

@@ -120,11 +120,12 @@ def test_a_refused_job_went_all_the_way_to_its_dead_letter(ways: Ways, kind: str
 
 
 def test_a_call_back_and_a_second_visit_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "trace_a.py").write_text(
-        "import trace_b\ndef go(): trace_b.ask(done); trace_b.ask(len)\ndef done(_): 0\n"
-    )
-    (tmp_path / "trace_b.py").write_text("import trace_c\ndef ask(then): trace_c.leaf(); trace_c.leaf(); then('')\n")
-    (tmp_path / "trace_c.py").write_text("def leaf(): pass\n")
+    texts = {
+        "trace_a": "import trace_b\ndef go(): trace_b.ask(done); trace_b.ask(len)\ndef done(_): 0",
+        "trace_b": "import trace_c\ndef ask(then): trace_c.leaf(); trace_c.leaf(); then('')",
+        "trace_c": "def leaf(): pass",
+    }
+    plant(tmp_path, **texts)
     monkeypatch.syspath_prepend(tmp_path)
     go = importlib.import_module("trace_a").go
     with recorded_entries(tmp_path) as entries:
