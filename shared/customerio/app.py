@@ -8,6 +8,7 @@ https://docs.customer.io/integrations/api/app/
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
 import msgspec
@@ -69,7 +70,7 @@ class AppAPI:
         self._longest_wait = longest_wait
         self._breaker = CircuitBreaker()
         self._bucket = TokenBucket(
-            requests_per_second, places=Places(lambda: _MAX_IN_FLIGHT if self._breaker.is_closed else 1)
+            requests_per_second, places=Places(partial(self._breaker.max_in_flight, _MAX_IN_FLIGHT))
         )
 
     def stop(self) -> None:

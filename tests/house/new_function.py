@@ -9,7 +9,7 @@ NAME = "note"
 
 # Files that are new.
 NEW = {
-    "functions/note/main.py": '''"""Notes about people: jobs of the note topic, applied through Customer.io's Track API."""
+    "functions/note/main.py": '''"""Notes about people: jobs of the note topic."""
 
 import functions_framework.aio
 from starlette.requests import Request
@@ -107,8 +107,11 @@ INSERTED = {
         ),
         (
             '"functions": {\n',
-            '    "note": { "trigger": "push", "concurrency": 1000, "max_instances": 1, "memory": "512Mi",'
-            ' "timeout_seconds": 50, "secrets": ["site-id", "track-api-key"], "ledger": false, "warehouse": false },\n',
+            (
+                '    "note": { "trigger": "push", "concurrency": 1000, "max_instances": 1, "memory": "512Mi",'
+                ' "timeout_seconds": 50, "secrets": ["site-id", "track-api-key"], "ledger": false,'
+                ' "warehouse": false },\n'
+            ),
         ),
     ],
     "shared/jobs/__init__.py": [
@@ -122,16 +125,22 @@ INSERTED = {
     "shared/publisher/people.py": [
         (
             '    """Identify, delete, suppress and merge people; their devices and relationships."""\n',
-            "\n"
-            "    def note(self, person: Person, text: str, *, options: JobOptions | None = None) -> JobFuture:\n"
-            '        """Keep a note about a person."""\n'
-            '        return self._publish("note", {"identifiers": identifiers(person), "text": text}, options)\n',
+            (
+                "\n"
+                "    def note(self, person: Person, text: str, *, options: JobOptions | None = None) -> JobFuture:\n"
+                '        """Keep a note about a person."""\n'
+                '        return self._publish("note", {"identifiers": identifiers(person), "text": text}, options)\n'
+            ),
         ),
     ],
     "docs/examples.py": [
         (
             "EXAMPLES: dict[str, list[Example]] = {\n",
-            '    "note": [Example("Note", \'publisher.note("42", "called back")\', {**_PERSON, "text": "called back"})],\n',
+            (
+                '    "note": [\n'
+                '        Example("Note", \'publisher.note("42", "called back")\', {**_PERSON, "text": "called back"})\n'
+                "    ],\n"
+            ),
         ),
     ],
 }

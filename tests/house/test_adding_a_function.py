@@ -19,17 +19,8 @@ from tests.local_pubsub.broker_helpers import PubSub, broker_process
 
 MAX_FILES = 9
 # What a commit would hold; the rest of the folder is tools' and the local stack's.
-_COPIED = (
-    "functions",
-    "shared",
-    "ops",
-    "local",
-    "docs",
-    "terraform",
-    "README.md",
-    "pyproject.toml",
-    "requirements.txt",
-)
+_FOLDERS = ("functions", "shared", "ops", "local", "docs", "terraform")
+_FILES = ("README.md", "pyproject.toml", "requirements.txt")
 _PROVISION = """
 import sys
 from local.stack.provision import provision
@@ -48,12 +39,11 @@ with Publisher(sys.argv[1]) as publisher:
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the product with one function more."""
     copy = tmp_path_factory.mktemp("product")
-    for name in _COPIED:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*")
-            shutil.copytree(ROOT / name, copy / name, ignore=ignored)
-        else:
-            shutil.copy(ROOT / name, copy / name)
+    for name in _FOLDERS:
+        ignored = shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*")
+        shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+    for name in _FILES:
+        shutil.copy(ROOT / name, copy / name)
     new_function.add(copy)
     return copy
 

@@ -44,12 +44,12 @@ IDENTIFIERS = {
     "parse_broadcast": "jobs.parse",
     "parse_sync": "jobs.parse",
 }
-# The same, in shared/ alone: elsewhere these words mean what anybody would take them to mean.
-IDENTIFIERS_OF_SHARED = {
-    "hold": "needs_operator",
-    "plain": "to_json",
-    "settled": "result",
-    "Delivery": "PushMessage",
+# In shared/ alone, and only as what stands in front: elsewhere the words mean what anybody takes them to mean.
+OF_SHARED = {
+    ("argument", "hold"): "needs_operator",
+    ("definition", "plain"): "to_json",
+    ("definition", "Delivery"): "PushMessage",
+    ("name", "settled"): "result",
 }
 # Modules by their path without the suffix, below the repository's root.
 FILES = {
@@ -100,8 +100,8 @@ def identifiers(root: Path) -> list[str]:
     return [
         f"{module.path.relative_to(root)}:{line}: {name}, now {new}"
         for module in modules(root).values()
-        for name, line in _names(module.tree)
-        if (new := IDENTIFIERS.get(name) or (IDENTIFIERS_OF_SHARED.get(name) if module.room == "shared" else None))
+        for role, name, line in _names(module.tree)
+        if (new := IDENTIFIERS.get(name) or (module.room == "shared" and OF_SHARED.get((role, name))))
     ]
 
 
@@ -115,17 +115,18 @@ def helper_kits(root: Path) -> list[str]:
     return [str(path.relative_to(root)) for path in (root / "tests").rglob("*_kit.py")]
 
 
-def _names(tree: ast.Module) -> Iterator[tuple[str, int]]:
+def _names(tree: ast.Module) -> Iterator[tuple[str, str, int]]:
+    """Role, name without leading underscores, and line."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name):
-                yield name.lstrip("_"), node.lineno
+                yield "name", name.lstrip("_"), node.lineno
             case ast.arg(arg=name) | ast.keyword(arg=str(name)):
-                yield name.lstrip("_"), node.lineno
+                yield "argument", name.lstrip("_"), node.lineno
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name.lstrip("_"), node.lineno
+                yield "definition", name.lstrip("_"), node.lineno
             case ast.alias(name=name):
-                yield name.rpartition(".")[2].lstrip("_"), node.lineno
+                yield "import", name.rpartition(".")[2].lstrip("_"), node.lineno
             case _:
                 pass
 
