@@ -13,7 +13,7 @@ from functools import partial
 import httpx
 import msgspec
 
-from ..deadlines import BREAKER_MIN_PAUSE_SECONDS
+from ..deadlines import BREAKER_MIN_PAUSE_SECONDS, SEND_RATE_WAIT_SECONDS
 from .breaker import CircuitBreaker
 from .errors import RateLimitedError
 from .http import Connection
@@ -64,7 +64,11 @@ class AppAPI:
     """
 
     def __init__(
-        self, connection: Connection, *, requests_per_second: float | None = None, longest_wait: float = 5.0
+        self,
+        connection: Connection,
+        *,
+        requests_per_second: float | None = None,
+        longest_wait: float = SEND_RATE_WAIT_SECONDS,
     ) -> None:
         self._connection = connection
         self._longest_wait = longest_wait
