@@ -27,12 +27,12 @@ async def note(request: Request) -> Response:
 ''',
     "shared/jobs/note.py": '''"""The note topic: notes about people, kept as events called ``note``."""
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from ..attributes import JobAttributes
 from . import limits
 from .checks import check_data_size, check_form, check_identifiers, check_not_empty, read_object
 from .fields import PERSON_IDENTIFIERS
@@ -47,7 +47,7 @@ class Note(msgspec.Struct, kw_only=True):
     text: Annotated[str, Meta(description="what is noted, not blank")]
 
 
-def parse(data: bytes, _: Mapping[str, str]) -> TrackOperation:
+def parse(data: bytes, _: JobAttributes) -> TrackOperation:
     """Check a note.
 
     Raises:
@@ -72,6 +72,7 @@ def parse(data: bytes, _: Mapping[str, str]) -> TrackOperation:
 from ..attributes import JobAttributes
 from ..customerio.track import TrackAPI
 from ..jobs import parse
+from ..lifetime import Lifetime
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
@@ -88,13 +89,14 @@ class Note:
 
     async def __call__(self, message: PushMessage) -> Outcome:
         attributes = JobAttributes.decode(message.attributes)
-        operation = parse("note", message.data, message.attributes)
+        operation = parse("note", message.data, attributes)
         return await apply(self._track, operation, message, attributes)
 
 
 def endpoint(settings: Settings) -> PushEndpoint:
     """The function as its settings describe it."""
-    return push_endpoint(Note(track_api(settings)), settings)
+    lifetime = Lifetime()
+    return push_endpoint(Note(track_api(settings, lifetime)), settings, lifetime)
 ''',
 }
 

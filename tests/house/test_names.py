@@ -49,7 +49,6 @@ OF_SHARED = {
     ("argument", "hold"): "needs_operator",
     ("definition", "plain"): "to_json",
     ("definition", "Delivery"): "PushMessage",
-    ("name", "settled"): "result",
 }
 # Modules by their path without the suffix, below the repository's root.
 FILES = {

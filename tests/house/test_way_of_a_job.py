@@ -99,7 +99,7 @@ def test_a_send_meets_each_file_of_the_list_once_and_in_its_order(ways: Ways) ->
 
 @pytest.mark.parametrize("kind", ["send", "broadcast"])
 def test_what_is_met_again_calls_no_further_than_to_a_leaf(ways: Ways, kind: str) -> None:
-    assert met_again(ways[kind, "applied"]) == []
+    assert met_again([entry for entry in ways[kind, "applied"] if entry.function not in BEFORE_THE_CALL]) == []
 
 
 @pytest.mark.parametrize("kind", JOBS)
