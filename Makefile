@@ -1,10 +1,15 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# checkov has an environment of its own: its pins contradict those of what is deployed.
+CHECKOV := .tools/checkov
+CHECKOV_VERSION := 3.1.47
+CHECKOV_READY := $(CHECKOV)/.ready-$(CHECKOV_VERSION)
+LOCK := $(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.13 --no-emit-index-url --no-header
 JOBS ?= 20000
 SEED ?= 7
 
-.PHONY: run demo reset test lint format docs wheel bench faults terraform-check lock clean help
+.PHONY: check run demo reset test lint format docs wheel bench faults terraform-check lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -12,6 +17,10 @@ help:  ## what there is
 
 $(READY): requirements.txt requirements-dev.txt local/setup
 	@./local/setup $(VENV)
+
+check: $(READY)  ## everything that has to hold before a change lands: lint, tests, Terraform
+	@for step in lint test terraform-check; do echo "check: $$step"; $(MAKE) --no-print-directory $$step || exit 1; done
+	@echo "check: ok"
 
 run: $(READY)  ## the whole loop on this machine, left running until Ctrl-C
 	@$(PYTHON) -m local.stack
@@ -46,13 +55,23 @@ bench: $(READY)  ## speed and memory beside two peers, measured in one run
 faults: $(READY)  ## the fault-injection run: JOBS=20000 SEED=7
 	@$(PYTHON) -m tests.faults --jobs $(JOBS) --seed $(SEED)
 
-terraform-check: $(READY)  ## everything that can be known of the Terraform files without a cloud
-	@./terraform/check
+terraform-check: $(READY) $(CHECKOV_READY)  ## everything that can be known of the Terraform files without a cloud
+	@PATH="$(CURDIR)/$(CHECKOV)/bin:$$PATH" ./terraform/check
 	@$(PYTHON) -m pytest tests/terraform
 
-lock: $(READY)  ## pin requirements.in and requirements-dev.in anew
-	@$(VENV)/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.13 --no-emit-index-url --no-header requirements.in -o requirements.txt
-	@$(VENV)/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.13 --no-emit-index-url --no-header requirements-dev.in -o requirements-dev.txt
+$(CHECKOV_READY):
+	@echo "checkov $(CHECKOV_VERSION): installing it into $(CHECKOV)"
+	@rm -rf $(CHECKOV)
+	@$(PYTHON) -m venv $(CHECKOV)
+	@$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check checkov==$(CHECKOV_VERSION)
+	@touch $@
+
+lock: $(READY)  ## newest versions that requirements.in and requirements-dev.in allow, pinned; CONTRIBUTING.md says what to read then
+	@$(LOCK) requirements.in -o requirements.txt
+	@$(LOCK) requirements-dev.in -o requirements-dev.txt
+	@git --no-pager diff --stat -- requirements.txt requirements-dev.txt
+	@echo "Newer releases of what is pinned by hand:"
+	@$(VENV)/bin/uv pip list --python $(PYTHON) --outdated | grep -iE "$$(sed -nE 's/^([a-z0-9-]+)==.*/^\1 /p' requirements.in requirements-dev.in | paste -sd'|' -)" || echo "none"
 
 clean:  ## remove what make made
 	@rm -rf $(VENV) .local .tools build .mypy_cache .ruff_cache .pytest_cache .hypothesis

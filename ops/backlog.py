@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from google.auth.transport.requests import AuthorizedSession
 
 _MONITORING = "https://monitoring.googleapis.com"
-# Pub/Sub's metrics are sampled every minute and visible up to two minutes later.
-_LOOK_BACK = timedelta(minutes=10)
+_LOOK_BACK = timedelta(seconds=deadlines.BACKLOG_LOOK_BACK_SECONDS)
 _BACKLOG = "pubsub.googleapis.com/subscription/num_undelivered_messages"
 _AGE = "pubsub.googleapis.com/subscription/oldest_unacked_message_age"
 

@@ -97,7 +97,10 @@ def short_retry() -> "Retry":
     from google.api_core.retry import Retry, if_exception_type  # noqa: PLC0415
 
     return Retry(
-        if_exception_type(Aborted, ServiceUnavailable), initial=0.1, maximum=1.0, timeout=deadlines.RETRY_SECONDS
+        if_exception_type(Aborted, ServiceUnavailable),
+        initial=deadlines.RETRY_MIN_SECONDS,
+        maximum=deadlines.RETRY_MAX_SECONDS,
+        timeout=deadlines.RETRY_SECONDS,
     )
 
 

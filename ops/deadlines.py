@@ -24,6 +24,13 @@ EXTEND_LEASES_EVERY_SECONDS = 20.0
 DEFAULT_PULL_WAIT_SECONDS = 3.0
 """How long a subscription must stay silent before it counts as read to its end, where nothing else tells."""
 
+RETRY_MIN_SECONDS = 0.1
+RETRY_MAX_SECONDS = 1.0
+"""Shortest and longest pause between two attempts of a call to Pub/Sub."""
+
+BACKLOG_LOOK_BACK_SECONDS = 600.0
+"""Age of the oldest sample that ``status`` takes: metrics are sampled every minute and visible up to two later."""
+
 RATE_STEP_SECONDS = 0.1
 """Length of one step of a rate-limited replay."""
 

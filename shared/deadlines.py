@@ -17,6 +17,13 @@ PUBLISH_BATCH_SECONDS = 0.005
 PUBLISH_RETRY_MIN_SECONDS = 0.1
 PUBLISH_RETRY_MAX_SECONDS = 1.0
 
+# --- The publisher of an application ---------------------------------------------------------------
+
+# What waits when the process ends gets this long, unless the application says otherwise.
+PUBLISHER_EXIT_SECONDS = 10.0
+# Pub/Sub answers in tens of milliseconds. The application hears of it when there was no answer for this long.
+PUBLISHER_UNREACHABLE_SECONDS = 10.0
+
 # --- Sends and broadcasts --------------------------------------------------------------------------
 
 # One request to the App API.

@@ -79,6 +79,7 @@ class Settings:
         function: Name of the function, as in ``topology.json``.
         project: Google Cloud project.
         dead_letter_topic: ``projects/P/topics/T-dead-letter``.
+        retry_topic: ``projects/P/topics/T-retry``, beside the dead-letter topic.
         customerio: Where Customer.io is.
         events_topic: ``projects/P/topics/T``, where the webhook publishes.
         requests_per_second: This instance's share of the account's rate; None for no limit.
@@ -92,6 +93,7 @@ class Settings:
     function: str
     project: str
     dead_letter_topic: str
+    retry_topic: str
     customerio: CustomerIOHosts
     events_topic: str = ""
     requests_per_second: float | None = None
@@ -100,11 +102,6 @@ class Settings:
     dataset: str = ""
     bigquery_is_emulated: bool = False
     webhook_max_age: float | None = None
-
-    @property
-    def retry_topic(self) -> str:
-        """``projects/P/topics/T-retry``, beside the dead-letter topic."""
-        return self.dead_letter_topic.removesuffix(DEAD_LETTER_SUFFIX) + RETRY_SUFFIX
 
     @classmethod
     def from_environment(cls, function: str, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -118,10 +115,13 @@ class Settings:
         read = _Reader(environment)
         calls_customerio = any(topic.rate for topic in topology().topics.values() if topic.function == function)
         hosts = read.customerio() if calls_customerio else CustomerIOHosts("us", "", "")
+        project = read.text("GOOGLE_CLOUD_PROJECT", "the id of the Google Cloud project")
+        dead_letter_topic = read.text("DEAD_LETTER_TOPIC", "projects/PROJECT/topics/TOPIC-dead-letter")
         settings = cls(
             function=function,
-            project=read.text("GOOGLE_CLOUD_PROJECT", "the id of the Google Cloud project"),
-            dead_letter_topic=read.text("DEAD_LETTER_TOPIC", "projects/PROJECT/topics/TOPIC-dead-letter"),
+            project=project,
+            dead_letter_topic=dead_letter_topic,
+            retry_topic=dead_letter_topic.removesuffix(DEAD_LETTER_SUFFIX) + RETRY_SUFFIX,
             events_topic=read.text("EVENTS_TOPIC", "projects/PROJECT/topics/TOPIC") if function == "webhook" else "",
             customerio=hosts,
             requests_per_second=read.number("CUSTOMERIO_REQUESTS_PER_SECOND"),

@@ -7,13 +7,13 @@ ones "stopped", and cost a second request for the same result.
 
 import asyncio
 import json
-import os
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .batching import BacklogFullError, BatchLimits, Entry, MicroBatcher, NotSentError, ResultLateError
@@ -112,12 +112,15 @@ class BigQueryWarehouse:
 
     Args:
         table: ``project.dataset.table``.
+        emulated: Whether BigQuery is an emulator, which takes no credentials.
         new_client: Makes the official client; called once, in a thread.
     """
 
-    def __init__(self, table: str, *, new_client: Callable[[str], "Client"] | None = None) -> None:
+    def __init__(
+        self, table: str, *, emulated: bool = False, new_client: Callable[[str], "Client"] | None = None
+    ) -> None:
         self._table = table
-        self._new_client = new_client or _new_client
+        self._new_client = new_client or partial(_new_client, emulated=emulated)
         self._client: Client | None = None
         self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(_LIMITS.max_in_flight, thread_name_prefix="bigquery")
@@ -174,12 +177,11 @@ class BigQueryWarehouse:
         return {error["index"]: error["errors"] for error in errors}
 
 
-def _new_client(project: str) -> "Client":
+def _new_client(project: str, *, emulated: bool) -> "Client":
     from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
     from google.cloud.bigquery import Client  # noqa: PLC0415
 
-    # The client reads the variable itself for the address, and would still look for credentials.
-    emulated = bool(os.environ.get("BIGQUERY_EMULATOR_HOST"))
+    # The client reads the emulator's address from the environment, and would still look for credentials.
     credentials = AnonymousCredentials() if emulated else None  # type: ignore[no-untyped-call]
     return Client(project=project, credentials=credentials)
 

@@ -51,20 +51,22 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def running_function(name: str, environment: Mapping[str, str], log: Path) -> AsyncIterator[RunningFunction]:
+async def running_function(
+    name: str, environment: Mapping[str, str], log: Path, *, root: Path = ROOT
+) -> AsyncIterator[RunningFunction]:
     port = free_port()
     command = [
         str(Path(sys.executable).with_name("functions-framework")),
         "--asgi",
         *("--target", name),
-        *("--source", str(ROOT / "functions" / name / "main.py")),
+        *("--source", str(root / "functions" / name / "main.py")),
         *("--host", "127.0.0.1"),
         *("--port", str(port)),
     ]
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *command,
-            env=os.environ | {"PYTHONPATH": str(ROOT)} | dict(environment),
+            env=os.environ | {"PYTHONPATH": str(root)} | dict(environment),
             stdout=output,
             stderr=output,
             start_new_session=True,  # gunicorn and its worker end together

@@ -8,11 +8,12 @@ https://docs.customer.io/integrations/api/app/
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
 import msgspec
 
-from ..deadlines import BREAKER_MIN_PAUSE_SECONDS
+from ..deadlines import BREAKER_MIN_PAUSE_SECONDS, CALL_WINDOW_SECONDS
 from .breaker import CircuitBreaker
 from .errors import RateLimitedError
 from .http import Connection
@@ -59,17 +60,13 @@ class AppAPI:
     Args:
         connection: Connection to the App host.
         requests_per_second: This instance's share of the account's rate; None sets no limit.
-        longest_wait: Seconds that a request without a deadline waits for the rate before it is refused.
     """
 
-    def __init__(
-        self, connection: Connection, *, requests_per_second: float | None = None, longest_wait: float = 5.0
-    ) -> None:
+    def __init__(self, connection: Connection, *, requests_per_second: float | None = None) -> None:
         self._connection = connection
-        self._longest_wait = longest_wait
         self._breaker = CircuitBreaker()
         self._bucket = TokenBucket(
-            requests_per_second, places=Places(lambda: _MAX_IN_FLIGHT if self._breaker.is_closed else 1)
+            requests_per_second, places=Places(partial(self._breaker.max_in_flight, _MAX_IN_FLIGHT))
         )
 
     def stop(self) -> None:
@@ -85,7 +82,7 @@ class AppAPI:
         used returns its token.
 
         Args:
-            deadline: Latest moment to wait until, in seconds of ``time.monotonic()``.
+            deadline: Latest moment to wait until, in seconds of ``time.monotonic()``; None waits as long as a push may.
             bulk: Whether to yield to every request that is not bulk.
 
         Raises:
@@ -95,7 +92,7 @@ class AppAPI:
         if self._bucket.waiting >= _MAX_WAITING or (bulk and self._bucket.waiting_bulk >= _MAX_WAITING // 2):
             raise RateLimitedError("too many requests wait for Customer.io")
         if deadline is None:
-            deadline = asyncio.get_running_loop().time() + self._longest_wait
+            deadline = asyncio.get_running_loop().time() + CALL_WINDOW_SECONDS
         await self._bucket.take(deadline=deadline, bulk=bulk)
         permit = Permit()
         try:

@@ -45,6 +45,10 @@ class CircuitBreaker:
         """Whether requests go freely. Open and half-open both count as not closed."""
         return self._cause is None
 
+    def max_in_flight(self, requests: int) -> int:
+        """Number of requests that may be in flight: ``requests`` while closed, otherwise the one that probes."""
+        return requests if self.is_closed else 1
+
     def check(self) -> None:
         """Return unless the breaker is open.
 

@@ -4,6 +4,7 @@ https://docs.customer.io/integrations/api/track/#operation/batch
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from ..batching import BacklogFullError, BatchLimits, Entry, MicroBatcher, NotSentError, ResultLateError
 from ..deadlines import (
@@ -58,7 +59,7 @@ class TrackAPI:
         self._breaker = CircuitBreaker()
         self._bucket = TokenBucket(requests_per_second)
         self._batcher = MicroBatcher(
-            self._send, limits, max_in_flight=lambda: limits.max_in_flight if self._breaker.is_closed else 1
+            self._send, limits, max_in_flight=partial(self._breaker.max_in_flight, limits.max_in_flight)
         )
 
     def stop(self) -> None:

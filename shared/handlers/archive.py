@@ -49,5 +49,6 @@ class Archive:
 
 def endpoint(settings: Settings) -> PushEndpoint:
     """The function as its settings describe it."""
-    archive = Archive(BigQueryWarehouse(f"{settings.project}.{settings.dataset}.{TABLE}"))
+    table = f"{settings.project}.{settings.dataset}.{TABLE}"
+    archive = Archive(BigQueryWarehouse(table, emulated=settings.bigquery_is_emulated))
     return push_endpoint(archive, settings, Lifetime())

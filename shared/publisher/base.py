@@ -11,6 +11,7 @@ from google.cloud.pubsub_v1 import PublisherClient
 from google.cloud.pubsub_v1.publisher.exceptions import MessageTooLargeError
 
 from ..attributes import JobAttributes
+from ..deadlines import PUBLISHER_EXIT_SECONDS
 from ..jobs import SCHEMAS, InvalidJob, parse, subjects
 from ..jobs.to_json import to_json
 from ..topology import topology
@@ -40,7 +41,7 @@ class JobPublisher:
         *,
         prefix: str = "",
         on_error: OnError | None = None,
-        exit_timeout: float = 10.0,
+        exit_timeout: float = PUBLISHER_EXIT_SECONDS,
         client: PublisherClient | None = None,
     ) -> None:
         project = project or os.environ.get("GOOGLE_CLOUD_PROJECT")

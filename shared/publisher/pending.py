@@ -7,11 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 
+from ..deadlines import PUBLISHER_UNREACHABLE_SECONDS
 from .failures import FailedJob, FailureLog, OnError, advice_for, logger, unreachable
 from .job_future import JobFuture
 
-# Pub/Sub answers in tens of milliseconds. Somebody has to hear of it when it does not.
-UNREACHABLE_SECONDS = 10.0
 # Enough to know at exit whether anybody asked; not one per job of an outage.
 _MAX_REMEMBERED_FAILURES = 1000
 
@@ -64,11 +63,11 @@ class PendingJobs:
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             while self._waiting:
-                left = UNREACHABLE_SECONDS if deadline is None else deadline - time.monotonic()
+                left = PUBLISHER_UNREACHABLE_SECONDS if deadline is None else deadline - time.monotonic()
                 if left <= 0:
                     break
                 # In slices, so that an unreachable Pub/Sub is reported while somebody waits for it.
-                self._changed.wait(min(left, UNREACHABLE_SECONDS))
+                self._changed.wait(min(left, PUBLISHER_UNREACHABLE_SECONDS))
                 self._warn_if_unreachable()
             return len(self._waiting)
 
@@ -113,7 +112,7 @@ class PendingJobs:
             self._changed.notify_all()
 
     def _warn_if_unreachable(self) -> None:
-        if self._warned or not self._waiting or self._silence() < UNREACHABLE_SECONDS:
+        if self._warned or not self._waiting or self._silence() < PUBLISHER_UNREACHABLE_SECONDS:
             return
         self._warned = True
         logger.warning("%s", unreachable(self._topic(), self._silence()))

@@ -37,6 +37,7 @@ class FakeWarehouse:
 def delivery(data: bytes = BODY, attributes: dict[str, str] | None = None) -> PushMessage:
     return PushMessage(
         key="k",
+        is_named=False,
         data=data,
         attributes=attributes or {},
         first_published_at=PUBLISHED,
