@@ -1,10 +1,13 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 
 import pytest
 
 from tests.terraform.applied import Applied
-from tests.terraform.terraform_tool import TOOL, Workspace, lean_workspace
+from tests.terraform.terraform_tool import ENVIRONMENTS, EXAMPLES, TOOL, Workspace, check, lean_workspace
+
+ROOTS = ("prod", *(name for name in ENVIRONMENTS if name != "prod"), *EXAMPLES)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,21 +21,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(missing)
 
 
-type Environments = Callable[[str], tuple[Workspace, Applied]]
+type Roots = Callable[[str], Applied]
 
 
 @pytest.fixture(scope="session")
-def environments(tmp_path_factory: pytest.TempPathFactory) -> Environments:
-    """Each environment applied once: its workspace, with the state, and what was made."""
+def roots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roots]:
+    """What each environment and example makes, applied once and two at a time; an error of a step is raised here."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
 
-    @cache
-    def applied(name: str) -> tuple[Workspace, Applied]:
-        workspace = lean_workspace(tmp_path_factory.mktemp(name))
-        return workspace, Applied(workspace.apply(name))
+        @cache
+        def started(name: str) -> Future[Applied]:
+            root = tmp_path_factory.mktemp(name)
+            return pool.submit(lambda: Applied(check(root, name)))
 
-    return applied
+        wanted = [item.nodeid for item in request.session.items]
+        for name in ROOTS:
+            if any(f"[{name}]" in nodeid for nodeid in wanted):
+                started(name)
+        yield lambda name: started(name).result()
 
 
 @pytest.fixture(scope="session")
-def prod(environments: Environments) -> Applied:
-    return environments("prod")[1]
+def prod(roots: Roots) -> Applied:
+    return roots("prod")
+
+
+@pytest.fixture(scope="session")
+def dev_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Environment dev as it was applied, to plan and apply changes in. A test leaves it as it found it."""
+    workspace = lean_workspace(tmp_path_factory.mktemp("dev"))
+    workspace.apply("dev")
+    return workspace
