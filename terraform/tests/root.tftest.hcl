@@ -148,7 +148,7 @@ run "tables_that_are_there" {
   }
 
   assert {
-    condition     = keys(data.google_bigquery_table.now) == tolist(["events"])
+    condition     = join(",", keys(data.google_bigquery_table.now)) == "events"
     error_message = "our tables are looked at, and no other"
   }
 }

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -10,14 +11,24 @@ from tests.terraform.terraform_tool import ENVIRONMENTS, EXAMPLES, TOOL, Workspa
 ROOTS = ("prod", *(name for name in ENVIRONMENTS if name != "prod"), *EXAMPLES)
 
 
+# Fixtures that run Terraform.
+_WITH_TERRAFORM = {"dev_workspace", "prod", "roots", "workspace"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the stand-in providers where they are not.
+
+    With ``REQUIRE_ALL_CHECKS`` a check that cannot run is a failure, unless ``WITHOUT_STAND_INS`` says that it is meant.
+    """
     if TOOL.exists():
         return
+    if os.environ.get("REQUIRE_ALL_CHECKS") and not os.environ.get("WITHOUT_STAND_INS"):
+        raise pytest.UsageError(f"{TOOL} is not there, and REQUIRE_ALL_CHECKS is set: nothing would be applied")
     missing = pytest.mark.skip(
         reason=f"{TOOL} is not there: Terraform's own providers would need a project and credentials"
     )
     for item in items:
-        if "tests/terraform/" in item.nodeid:
+        if "tests/terraform/" in item.nodeid and _WITH_TERRAFORM & set(getattr(item, "fixturenames", ())):
             item.add_marker(missing)
 
 
