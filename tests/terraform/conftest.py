@@ -18,7 +18,7 @@ _WITH_TERRAFORM = {"dev_workspace", "prod", "roots", "workspace"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs the stand-in providers where they are not.
 
-    With ``REQUIRE_ALL_CHECKS`` a check that cannot run is a failure, unless ``WITHOUT_STAND_INS`` says that it is meant.
+    With ``REQUIRE_ALL_CHECKS`` that is a failure, unless ``WITHOUT_STAND_INS`` says that it is meant.
     """
     if TOOL.exists():
         return

@@ -57,9 +57,10 @@ def the_deployer_is_trusted_by_environment(applied: Applied) -> Iterator[str]:
         if "attribute.deploys" in p["attribute_mapping"]
     ]
     for provider in mapping:
+        name = provider["workload_identity_pool_provider_id"]
         for claim in ("repository_id", "ref", "environment"):
             if f"assertion.{claim} == " not in provider["attribute_condition"]:
-                yield f"provider {provider['workload_identity_pool_provider_id']} lets jobs deploy whatever their {claim}"
+                yield f"provider {name} lets jobs deploy whatever their {claim}"
     if len(mapping) > 1:
         yield "more than one provider says who deploys"
     for grant in applied.grants:
