@@ -20,7 +20,15 @@ locals {
   # address, would be a circle.
   topic_ids = { for key, topic in local.topology.topics : key => "projects/${var.project_id}/topics/${local.prefix}${topic.name}" }
 
-  # The topics that push to each function, first the one it is named after or has always had.
+  descriptions = {
+    for name, function in local.topology.functions : name => (
+      function.trigger == "https"
+      ? "Customer.io's reporting webhooks: verified, then published to ${local.prefix}${local.topology.topics["events"].name}."
+      : "Takes what is published to ${join(", ", [for key in local.topics_of[name] : "${local.prefix}${local.topology.topics[key].name}"])}."
+    )
+  }
+
+  # The topics that push to each function, in the order of their names.
   topics_of = {
     for name in keys(local.topology.functions) :
     name => [for key, topic in local.topology.topics : key if topic.function == name]
@@ -47,7 +55,7 @@ module "function" {
   project_id  = local.project
   region      = var.region
   name        = each.value.name
-  description = length(local.topics_of[each.key]) == 0 ? "Takes requests over HTTPS." : "Takes what is published to ${join(", ", [for key in local.topics_of[each.key] : "${local.prefix}${local.topology.topics[key].name}"])}."
+  description = local.descriptions[each.key]
   entry_point = each.key
   account     = google_service_account.function[each.key]
   size        = each.value

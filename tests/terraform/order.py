@@ -13,6 +13,7 @@ _BEFORE = (
     ("google_pubsub_subscription.lane", "google_service_account_iam_binding.push_signers"),
     ("google_pubsub_subscription.lane", "google_pubsub_topic_iam_member.pubsub_forwards"),
     ("google_pubsub_subscription.lane", "google_pubsub_topic_iam_member.function_dead_letters"),
+    ("google_pubsub_subscription.lane", "google_pubsub_topic_iam_member.function_retries"),
     ("google_cloudfunctions2_function.this", "google_secret_manager_secret_iam_member.readers"),
     ("google_cloudfunctions2_function.this", "google_project_iam_member.writers"),
     ("google_cloudfunctions2_function.this", "google_bigquery_table_iam_member.writers"),

@@ -8,6 +8,7 @@ import pytest
 
 from ops.target import Target
 from shared.ledger.firestore import FirestoreLedger
+from shared.settings import Settings
 from shared.topology import topology
 from tests.terraform.applied import Applied
 
@@ -16,7 +17,7 @@ from tests.terraform.applied import Applied
 def test_a_function_starts(prod: Applied, function: str) -> None:
     variables = prod.functions[function].variables
 
-    assert import_module(f"shared.handlers.{function}").endpoint(variables)
+    assert import_module(f"shared.handlers.{function}").endpoint(Settings.from_environment(function, variables))
 
 
 def test_claims_expire_and_are_not_indexed(prod: Applied) -> None:

@@ -139,6 +139,10 @@ FAULTS: dict[str, tuple[Fault, str]] = {
         without('module.job["track"].google_pubsub_topic_iam_member.function_dead_letters'),
         "prod-cio-track is told of prod-cio-track-dead-letter and may not publish to it",
     ),
+    "may not move a job to the retry lane": (
+        without('module.job["track"].google_pubsub_topic_iam_member.function_retries'),
+        "prod-cio-track may not move jobs to prod-cio-track-retry",
+    ),
     "may not write rows": (
         without('module.warehouse.google_bigquery_table_iam_member.writers["archive-events"]'),
         "prod-cio-archive may not write to events",

@@ -151,10 +151,19 @@ def _functions_may_do_what_they_are_told(applied: Applied) -> Iterator[str]:
                     publishers = applied.members("google_pubsub_topic", short(value), "roles/pubsub.publisher")
                     if function.member not in publishers:
                         yield f"{function.service} is told of {short(value)} and may not publish to it"
+                    if function.name != "webhook":
+                        yield from _retries_are_possible(applied, function, short(value))
                 case "LEDGER":
                     yield from _ledger_is_open(applied, function, value.removeprefix("firestore:"))
                 case "DATASET":
                     yield from _tables_are_writable(applied, function)
+
+
+def _retries_are_possible(applied: Applied, function: Function, dead_letter_topic: str) -> Iterator[str]:
+    """From the main lane's last attempt on the function moves a job to the retry topic itself."""
+    retry = dead_letter_topic.removesuffix("-dead-letter") + "-retry"
+    if function.member not in applied.members("google_pubsub_topic", retry, "roles/pubsub.publisher"):
+        yield f"{function.service} may not move jobs to {retry}"
 
 
 def _secret_is_readable(applied: Applied, function: Function, secret: str) -> Iterator[str]:

@@ -42,6 +42,14 @@ resource "google_pubsub_subscription_iam_member" "pubsub_forwards" {
   member       = var.pubsub_agent
 }
 
+# The function may publish to its retry topic: it moves a job that spent the main lane's attempts, and keeps its key with it.
+resource "google_pubsub_topic_iam_member" "function_retries" {
+  project = var.project_id
+  topic   = google_pubsub_topic.retry.name
+  role    = "roles/pubsub.publisher"
+  member  = var.function.member
+}
+
 # The function may publish to its dead-letter topic: it puts a job there, with the reason, that cannot succeed as it is.
 resource "google_pubsub_topic_iam_member" "function_dead_letters" {
   project = var.project_id

@@ -88,6 +88,7 @@ resource "google_pubsub_subscription" "lane" {
   depends_on = [
     google_cloud_run_v2_service_iam_member.push,
     google_pubsub_topic_iam_member.function_dead_letters,
+    google_pubsub_topic_iam_member.function_retries,
     google_pubsub_topic_iam_member.pubsub_forwards,
     google_service_account_iam_binding.push_signers,
   ]
