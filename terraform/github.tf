@@ -3,19 +3,22 @@ module "github_deploy" {
   source = "./modules/github_deploy"
   count  = var.github_deploy == null ? 0 : 1
 
-  project_id    = var.project_id
+  project_id    = local.project
   name          = "${local.prefix}cio"
+  environment   = var.environment
   repository    = var.github_deploy.repository
   repository_id = var.github_deploy.repository_id
   branch        = var.github_deploy.branch
   source_bucket = module.source.build.bucket
+  dataset_id    = module.warehouse.dataset_id
+  region        = var.region
+
+  functions     = { for name, function in module.function : name => function.name }
+  subscriptions = merge([for key, job in module.job : { for lane, subscription in job.subscriptions : "${key}-${lane}" => subscription }]...)
 
   acts_as = merge(
-    { for name, job in module.job : "${name}-function" => job.function_account },
+    { for name, account in google_service_account.function : "${name}-function" => account.name },
     { for name, job in module.job : "${name}-push" => job.push_account },
-    { for i, account in google_service_account.event_push : "event-push" => account.name },
-    { webhook-function = module.webhook.account, build = module.source.build_account },
+    { build = module.source.build_account },
   )
-
-  depends_on = [google_project_service.this]
 }

@@ -7,6 +7,7 @@ locals {
   # Sizes from the topology; an environment may change how many instances run and how large they are, nothing that the code relies on.
   functions = {
     for name, function in local.topology.functions : name => {
+      name            = "${local.prefix}cio-${name}"
       concurrency     = function.concurrency
       timeout_seconds = function.timeout_seconds
       memory          = coalesce(try(var.functions[name].memory, null), function.memory)
@@ -14,73 +15,107 @@ locals {
       min_instances   = try(var.functions[name].min_instances, 0)
     }
   }
+
+  # Full names of topics, composed and not taken from the topics: a function that waited for its topic, which waits for the function's
+  # address, would be a circle.
+  topic_ids = { for key, topic in local.topology.topics : key => "projects/${var.project_id}/topics/${local.prefix}${topic.name}" }
+
+  descriptions = {
+    for name, function in local.topology.functions : name => (
+      function.trigger == "https"
+      ? "Customer.io's reporting webhooks: verified, then published to ${local.prefix}${local.topology.topics["events"].name}."
+      : "Takes what is published to ${join(", ", [for key in local.topics_of[name] : "${local.prefix}${local.topology.topics[key].name}"])}."
+    )
+  }
+
+  # The topics that push to each function, in the order of their names.
+  topics_of = {
+    for name in keys(local.topology.functions) :
+    name => [for key, topic in local.topology.topics : key if topic.function == name]
+  }
+
+  # Jobs are the topics whose function calls Customer.io. Applications publish to these; Customer.io's events come from the webhook alone.
+  job_topics = [for key, topic in local.topology.topics : key if topic.rate != null]
+
+  # Where the code is deployed from. Going back to earlier code names an earlier checkout here; a function that it does not have yet
+  # stays as it is.
+  source_root = coalesce(var.source_root, "${path.module}/..")
+  source_roots = {
+    for name in keys(local.topology.functions) :
+    name => fileexists("${local.source_root}/functions/${name}/main.py") ? local.source_root : "${path.module}/.."
+  }
 }
 
-# One job kind each: topic, retry lane, dead letters, and the function that they push to.
+# Everything that runs. Those with trigger `push` take messages of their topics from inside Google's network. The webhook is the one public
+# function: Customer.io calls it from the internet.
+module "function" {
+  source   = "./modules/function"
+  for_each = local.functions
+
+  project_id  = local.project
+  region      = var.region
+  name        = each.value.name
+  description = local.descriptions[each.key]
+  entry_point = each.key
+  account     = google_service_account.function[each.key]
+  size        = each.value
+  environment = local.function_settings[each.key]
+  source_root = local.source_roots[each.key]
+  build       = module.source.build
+  ingress     = local.topology.functions[each.key].trigger == "https" ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+
+  # Anybody may call the webhook: Customer.io has no Google identity. It proves itself with a signature over the raw body, which the
+  # function checks before it does anything else. Who may push to the other functions is granted with their topics.
+  invokers = local.topology.functions[each.key].trigger == "https" ? { anybody = "allUsers" } : {}
+}
+
+# One topic each: its lanes, its dead letters, and the identity that pushes to its function.
 module "job" {
   source   = "./modules/job"
   for_each = local.topology.topics
 
-  project_id = var.project_id
+  project_id = local.project
   region     = var.region
   topic      = "${local.prefix}${each.value.name}"
   ordered    = each.value.ordered
   lanes      = local.topology.lanes
 
   dead_letter_retention_days = local.topology.dead_letter.retention_days
+  storage_regions            = local.message_regions
 
-  function = merge(local.functions[each.value.function], {
-    name        = "${local.prefix}cio-${each.value.function}"
-    entry_point = each.value.function
-  })
+  function = {
+    name            = module.function[each.value.function].name
+    member          = google_service_account.function[each.value.function].member
+    uri             = module.function[each.value.function].uri
+    timeout_seconds = local.functions[each.value.function].timeout_seconds
+  }
 
-  environment = local.job_settings[each.value.function]
+  # Named after the function; a second topic of the same function has a push identity named after the topic.
+  push_account_id = each.key == local.topics_of[each.value.function][0] ? "${local.prefix}cio-${each.value.function}-push" : "${local.prefix}${each.value.name}-push"
 
-  source_root  = "${path.module}/.."
-  build        = module.source.build
   pubsub_agent = local.pubsub_agent
   publishers   = lookup(var.publishers, each.key, [])
   operators    = var.operators
-
-  depends_on = [google_project_service.this]
 }
 
-# Customer.io calls this from the internet, so it is the one public function.
-module "webhook" {
-  source = "./modules/function"
-
-  project_id  = var.project_id
-  region      = var.region
-  name        = "${local.prefix}cio-webhook"
-  description = "Customer.io's reporting webhooks: verified, then published to ${module.job["events"].topic_name}."
-  entry_point = "webhook"
-  size        = local.functions["webhook"]
-  environment = local.webhook_settings
-  source_root = "${path.module}/.."
-  build       = module.source.build
-  ingress     = "ALLOW_ALL"
-
-  # Anybody may call the webhook: Customer.io has no Google identity. It proves itself with a signature over the raw body,
-  # which the function checks before it does anything else.
-  invokers = { anybody = "allUsers" }
-
-  depends_on = [google_project_service.this]
+locals {
+  message_regions = coalesce(var.message_regions, [var.region])
 }
 
 # The webhook may publish to the events topic: that is what it does with a verified event.
 resource "google_pubsub_topic_iam_member" "webhook_publishes_events" {
-  project = var.project_id
+  project = local.project
   topic   = module.job["events"].topic_name
   role    = "roles/pubsub.publisher"
-  member  = module.webhook.member
+  member  = google_service_account.function["webhook"].member
 }
 
 # The webhook may publish to the events' dead letters: a verified body that is not an event is kept there for a person to look at.
 resource "google_pubsub_topic_iam_member" "webhook_quarantines" {
-  project = var.project_id
+  project = local.project
   topic   = module.job["events"].dead_letter_topic_name
   role    = "roles/pubsub.publisher"
-  member  = module.webhook.member
+  member  = google_service_account.function["webhook"].member
 }
 
 # The company's own consumers of Customer.io events.
@@ -88,7 +123,7 @@ module "event_subscription" {
   source   = "./modules/event_subscription"
   for_each = var.event_subscriptions
 
-  project_id = var.project_id
+  project_id = local.project
   name       = "${module.job["events"].topic_name}-${each.key}"
   topic      = module.job["events"].topic_id
 
@@ -101,9 +136,11 @@ module "event_subscription" {
 
   ack_deadline_seconds       = each.value.ack_deadline_seconds
   dead_letter_retention_days = local.topology.dead_letter.retention_days
+  storage_regions            = local.message_regions
   pubsub_agent               = local.pubsub_agent
 
-  depends_on = [google_project_service.this]
+  # Pub/Sub may sign as the push identity before a subscription pushes as it.
+  depends_on = [google_service_account_iam_binding.event_push_signers]
 }
 
 locals {
@@ -114,11 +151,9 @@ locals {
 resource "google_service_account" "event_push" {
   count = length(local.event_pushes) > 0 ? 1 : 0
 
-  project      = var.project_id
+  project      = local.project
   account_id   = "${local.prefix}cio-event-push"
   display_name = "Pushes Customer.io events to the company's own endpoints (${var.environment})"
-
-  depends_on = [google_project_service.this]
 }
 
 # Only Pub/Sub's agent may sign as it. A binding, not a member: it also takes the right away from anybody else.
@@ -130,20 +165,42 @@ resource "google_service_account_iam_binding" "event_push_signers" {
   members            = [local.pubsub_agent]
 }
 
-# Operators may see names and settings of the project's topics and subscriptions, which their command looks up; no message.
-resource "google_project_iam_member" "operators_see_pubsub" {
-  for_each = var.operators
+# What operators may see on the whole project: names and settings of topics and subscriptions, which their command looks up, and metrics;
+# no message. A role of this environment's own: with a shared one, two environments of a project would hold one and the same grant, and
+# destroying one would take it from the other. A deleted role's name is free after 37 days only; within
+# 7 the provider undeletes it. https://cloud.google.com/iam/docs/creating-custom-roles#deleting-custom-role
+resource "google_project_iam_custom_role" "operator" {
+  project     = local.project
+  role_id     = "${var.environment}_cio_operator"
+  title       = "Customer.io operator (${var.environment})"
+  description = "See topics, subscriptions and metrics; read no message."
 
-  project = var.project_id
-  role    = "roles/pubsub.viewer"
-  member  = each.value
+  permissions = [
+    "monitoring.alertPolicies.get",
+    "monitoring.alertPolicies.list",
+    "monitoring.dashboards.get",
+    "monitoring.dashboards.list",
+    "monitoring.metricDescriptors.get",
+    "monitoring.metricDescriptors.list",
+    "monitoring.monitoredResourceDescriptors.get",
+    "monitoring.monitoredResourceDescriptors.list",
+    "monitoring.services.get",
+    "monitoring.services.list",
+    "monitoring.slos.get",
+    "monitoring.slos.list",
+    "monitoring.timeSeries.list",
+    "pubsub.subscriptions.get",
+    "pubsub.subscriptions.list",
+    "pubsub.topics.get",
+    "pubsub.topics.list",
+  ]
 }
 
-# Operators may see metrics: backlogs and ages in their command, and the dashboard.
-resource "google_project_iam_member" "operators_see_monitoring" {
+# Operators may see backlogs, ages and the dashboard, and which topics and subscriptions there are.
+resource "google_project_iam_member" "operators" {
   for_each = var.operators
 
-  project = var.project_id
-  role    = "roles/monitoring.viewer"
+  project = local.project
+  role    = "projects/${local.project}/roles/${google_project_iam_custom_role.operator.role_id}"
   member  = each.value
 }

@@ -1,11 +1,11 @@
 output "topics" {
   description = "What applications publish to, by kind of job."
-  value       = { for kind, job in module.job : kind => job.topic_id if kind != "events" }
+  value       = { for kind, job in module.job : kind => job.topic_id if contains(local.job_topics, kind) }
 }
 
 output "webhook_url" {
   description = "What to enter in Customer.io under Data & Integrations, Reporting Webhooks."
-  value       = module.webhook.uri
+  value       = module.function["webhook"].uri
 }
 
 output "events_topic" {
@@ -65,9 +65,10 @@ output "github" {
   description = "Variables of the GitHub environment that deploys; null without github_deploy."
   value = one([
     for deploy in module.github_deploy : {
-      WORKLOAD_IDENTITY_PROVIDER = deploy.provider
-      PLAN_SERVICE_ACCOUNT       = deploy.plan_account
-      DEPLOY_SERVICE_ACCOUNT     = deploy.deploy_account
+      PLAN_PROVIDER          = deploy.plan_provider
+      DEPLOY_PROVIDER        = deploy.deploy_provider
+      PLAN_SERVICE_ACCOUNT   = deploy.plan_account
+      DEPLOY_SERVICE_ACCOUNT = deploy.deploy_account
     }
   ])
 }
@@ -80,10 +81,10 @@ output "next_command" {
     python -m ops secrets set ${secret.name} --project=${var.project_id} --environment=${var.environment}
     %{endfor~}
 
-    # 2. Enter this in Customer.io as a reporting webhook: ${module.webhook.uri}
+    # 2. Enter this in Customer.io as a reporting webhook: ${module.function["webhook"].uri}
 
     # 3. See that everything is in place:
     python -m ops doctor --project=${var.project_id} --environment=${var.environment} \
-      --region=${var.customerio.region} --webhook-url=${module.webhook.uri}
+      --region=${var.customerio.region} --webhook-url=${module.function["webhook"].uri}
   EOT
 }

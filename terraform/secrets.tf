@@ -22,52 +22,45 @@ locals {
   secret_readers = {
     for key, secret in local.secrets : key => [for name, function in local.topology.functions : name if contains(function.secrets, secret.name)]
   }
-
-  # Each function's identity. Written out, as module.job[name] would make everything that is granted wait for all of every job.
-  function_members = {
-    identify  = module.job["identify"].function_member
-    track     = module.job["track"].function_member
-    send      = module.job["send"].function_member
-    broadcast = module.job["broadcast"].function_member
-    sync      = module.job["sync"].function_member
-    archive   = module.job["events"].function_member
-    webhook   = module.webhook.member
-  }
 }
 
 module "secret" {
   source   = "./modules/secret"
   for_each = local.secrets
 
-  project_id  = var.project_id
+  project_id  = local.project
   secret_id   = "${local.prefix}cio-${each.value.name}"
   replicas    = var.secrets.replicas
   rotation    = var.secrets.rotation
-  reminders   = one(google_pubsub_topic.secret_rotation[*].id)
+  reminders   = one(time_sleep.reminders_may_be_sent[*].triggers["topic"])
   protected   = var.deletion_protection
-  readers     = { for function in local.secret_readers[each.key] : function => local.function_members[function] }
+  readers     = { for function in local.secret_readers[each.key] : function => google_service_account.function[function].member }
   description = "Read by ${join(", ", local.secret_readers[each.key])}. Values: docs/deploy.md, Rotating secrets."
-
-  depends_on = [google_project_service.this, google_pubsub_topic_iam_member.secret_manager_reminds]
 }
 
 # Rotation reminders, where asked for: Secret Manager publishes here when a secret is due, and an alert watches the subscription.
 resource "google_pubsub_topic" "secret_rotation" {
   count = var.secrets.rotation == null ? 0 : 1
 
-  project = var.project_id
+  project = local.project
   name    = "${local.prefix}cio-secret-rotation"
 
-  depends_on = [google_project_service.this]
+  message_storage_policy {
+    allowed_persistence_regions = local.message_regions
+  }
 }
 
 resource "google_pubsub_subscription" "secret_rotation" {
   count = length(google_pubsub_topic.secret_rotation)
 
-  project                    = var.project_id
+  project                    = local.project
   name                       = google_pubsub_topic.secret_rotation[count.index].name
   topic                      = google_pubsub_topic.secret_rotation[count.index].id
   message_retention_duration = "2678400s"
+
+  # Secret Manager also publishes each new version, and each change of a secret. Only reminders are kept.
+  # https://cloud.google.com/secret-manager/docs/event-notifications#events
+  filter = "attributes.eventType = \"SECRET_ROTATE\""
 
   # Reminders come months apart; without this the subscription would be deleted after 31 idle days.
   expiration_policy {
@@ -79,8 +72,22 @@ resource "google_pubsub_subscription" "secret_rotation" {
 resource "google_pubsub_topic_iam_member" "secret_manager_reminds" {
   count = length(google_pubsub_topic.secret_rotation)
 
-  project = var.project_id
+  project = local.project
   topic   = google_pubsub_topic.secret_rotation[count.index].name
   role    = "roles/pubsub.publisher"
   member  = local.secret_manager_agent
+}
+
+# Secret Manager tries to publish when it is given the topic, and refuses the secret if it may not. A new grant takes some minutes to be seen
+# everywhere, "typically within 2 minutes". https://cloud.google.com/iam/docs/access-change-propagation
+resource "time_sleep" "reminders_may_be_sent" {
+  count = length(google_pubsub_topic.secret_rotation)
+
+  create_duration = "120s"
+
+  triggers = {
+    topic = google_pubsub_topic.secret_rotation[count.index].id
+  }
+
+  depends_on = [google_pubsub_topic_iam_member.secret_manager_reminds]
 }

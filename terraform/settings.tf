@@ -16,21 +16,24 @@ locals {
     }
   }
 
-  job_settings = {
-    for topic in values(local.topology.topics) : topic.function => merge(
-      local.common_settings,
-      local.secret_settings[topic.function],
-      topic.rate == null ? {} : {
-        CUSTOMERIO_REGION              = var.customerio.region
-        CUSTOMERIO_REQUESTS_PER_SECOND = tostring(local.instance_rates[topic.rate])
-      },
-      local.topology.functions[topic.function].ledger ? { LEDGER = "firestore:${module.ledger.database}" } : {},
-      local.topology.functions[topic.function].warehouse ? { BIGQUERY_DATASET = module.warehouse.dataset_id } : {},
-    )
+  rates_of = {
+    for name, topics in local.topics_of :
+    name => one(distinct([for key in topics : local.topology.topics[key].rate if local.topology.topics[key].rate != null]))
   }
 
-  webhook_settings = merge(local.common_settings, local.secret_settings["webhook"], {
-    EVENTS_TOPIC      = module.job["events"].topic_id
-    DEAD_LETTER_TOPIC = module.job["events"].dead_letter_topic_id
-  })
+  function_settings = {
+    for name, function in local.topology.functions : name => merge(
+      local.common_settings,
+      local.secret_settings[name],
+      local.rates_of[name] == null ? {} : {
+        CUSTOMERIO_REGION              = var.customerio.region
+        CUSTOMERIO_REQUESTS_PER_SECOND = tostring(local.instance_rates[local.rates_of[name]])
+      },
+      function.ledger ? { LEDGER = "firestore:${module.ledger.database}" } : {},
+      function.warehouse ? { BIGQUERY_DATASET = module.warehouse.dataset_id } : {},
+      # The webhook has no topic of its own: what it verifies goes to the events topic, the rest to that topic's dead letters.
+      function.trigger == "https" ? { EVENTS_TOPIC = local.topic_ids["events"] } : {},
+      { DEAD_LETTER_TOPIC = "${local.topic_ids[concat(local.topics_of[name], ["events"])[0]]}-dead-letter" },
+    )
+  }
 }

@@ -1,26 +1,40 @@
 variable "alert_thresholds" {
-  description = "When alerts fire; docs/runbooks.md explains each. Ratios are 0 to 1, ages and latencies seconds."
+  description = <<-EOT
+    When alerts fire; docs/runbooks.md explains each. Ratios are 0 to 1, ages and latencies seconds. `webhook_silent_hours` is how long
+    Customer.io may report nothing: up to 23, or 0 for as long as it likes.
+  EOT
   type = object({
-    dead_letters              = optional(number, 0)
-    main_lane_age_seconds     = optional(number, 900)
-    retry_lane_age_seconds    = optional(number, 14400)
-    push_error_ratio          = optional(number, 0.2)
-    function_latency_seconds  = optional(number, 20)
-    webhook_latency_seconds   = optional(number, 2)
-    webhook_unauthorized      = optional(number, 10)
-    bounce_ratio              = optional(number, 0.05)
-    spam_ratio                = optional(number, 0.001)
-    minimum_sends_for_a_ratio = optional(number, 200)
+    dead_letters               = optional(number, 0)
+    main_lane_age_seconds      = optional(number, 900)
+    retry_lane_age_seconds     = optional(number, 14400)
+    consumer_age_seconds       = optional(number, 21600)
+    push_error_ratio           = optional(number, 0.2)
+    function_latency_seconds   = optional(number, 20)
+    webhook_latency_seconds    = optional(number, 2)
+    webhook_unauthorized_ratio = optional(number, 0.5)
+    webhook_silent_hours       = optional(number, 12)
+    bounce_ratio               = optional(number, 0.05)
+    spam_ratio                 = optional(number, 0.001)
+    minimum_sends_for_a_ratio  = optional(number, 200)
   })
   default  = {}
   nullable = false
 
   validation {
     condition = alltrue([
-      for ratio in [var.alert_thresholds.push_error_ratio, var.alert_thresholds.bounce_ratio, var.alert_thresholds.spam_ratio] :
-      ratio > 0 && ratio < 1
+      for name, threshold in var.alert_thresholds : threshold > 0 && threshold < 1 if endswith(name, "_ratio") && !startswith(name, "minimum")
     ])
-    error_message = "alert_thresholds: push_error_ratio, bounce_ratio and spam_ratio are shares between 0 and 1, such as 0.05 for 5 %."
+    error_message = "alert_thresholds: push_error_ratio, webhook_unauthorized_ratio, bounce_ratio and spam_ratio are shares between 0 and 1, such as 0.05 for 5 %."
+  }
+
+  validation {
+    condition     = var.alert_thresholds.webhook_silent_hours >= 0 && var.alert_thresholds.webhook_silent_hours <= 23
+    error_message = "alert_thresholds.webhook_silent_hours must be 0 to 23: Cloud Monitoring notices silence of up to 23.5 hours."
+  }
+
+  validation {
+    condition     = var.alert_thresholds.consumer_age_seconds < 7 * 86400
+    error_message = "alert_thresholds.consumer_age_seconds must be below 7 days (604800): by then Pub/Sub has dropped the event."
   }
 }
 
@@ -45,8 +59,8 @@ variable "customerio" {
   }
 
   validation {
-    condition     = alltrue([for name in keys(var.customerio.rates) : contains(["track", "send", "broadcast"], name)])
-    error_message = "customerio.rates has the keys track, send and broadcast, as in shared/topology.json."
+    condition     = alltrue([for name in keys(var.customerio.rates) : contains(keys(local.topology.rates), name)])
+    error_message = "customerio.rates has the keys ${join(", ", keys(local.topology.rates))}, as in shared/topology.json."
   }
 
   validation {
@@ -134,9 +148,9 @@ variable "functions" {
 
   validation {
     condition = alltrue([
-      for name in keys(var.functions) : contains(["archive", "broadcast", "identify", "send", "sync", "track", "webhook"], name)
+      for name in keys(var.functions) : contains(keys(local.topology.functions), name)
     ])
-    error_message = "functions has the keys archive, broadcast, identify, send, sync, track and webhook."
+    error_message = "functions has the keys ${join(", ", keys(local.topology.functions))}."
   }
 
   validation {
@@ -185,6 +199,35 @@ variable "ledger" {
   })
   default  = {}
   nullable = false
+}
+
+variable "logs" {
+  description = <<-EOT
+    Shares of log lines that are kept, 0 to 1. `jobs`: our line of each job that succeeded. `requests`: Cloud Run's own line of each request that
+    succeeded, which says nothing more. Warnings and errors are always kept, and metrics count every line.
+  EOT
+  type = object({
+    jobs     = optional(number, 1)
+    requests = optional(number, 0)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for share in values(var.logs) : share >= 0 && share <= 1])
+    error_message = "logs: jobs and requests are shares between 0 and 1, such as 0.05 for 5 %."
+  }
+}
+
+variable "message_regions" {
+  description = "Regions in which Pub/Sub may keep messages (default: `region`). A publisher elsewhere is served; its messages are kept here."
+  type        = set(string)
+  default     = null
+
+  validation {
+    condition     = var.message_regions == null || can(length(var.message_regions) > 0 ? [for region in var.message_regions : regex("^[a-z]+-[a-z]+[0-9]+$", region)] : [regex("a", "")])
+    error_message = "message_regions must be one or more Google Cloud regions such as europe-west1."
+  }
 }
 
 variable "notifications" {
@@ -236,8 +279,8 @@ variable "publishers" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for kind in keys(var.publishers) : contains(["identify", "track", "send", "broadcast", "sync"], kind)])
-    error_message = "publishers has the keys identify, track, send, broadcast and sync. Only the webhook publishes events."
+    condition     = alltrue([for kind in keys(var.publishers) : contains(local.job_topics, kind)])
+    error_message = "publishers has the keys ${join(", ", local.job_topics)}: applications publish jobs and nothing else."
   }
 
   validation {
@@ -272,12 +315,11 @@ variable "runbooks_url" {
 variable "secrets" {
   description = <<-EOT
     How secrets are kept; never their values. `replicas` lists regions (default: Google chooses). `rotation` asks for a reminder every
-    `every_days` days from `first` (a time to come, such as 2030-01-01T00:00:00Z); the value is changed by hand, docs/deploy.md says how.
+    `every_days` days; the value is changed by hand, docs/deploy.md says how.
   EOT
   type = object({
     replicas = optional(set(string), [])
     rotation = optional(object({
-      first      = string
       every_days = optional(number, 90)
     }))
   })
@@ -285,8 +327,22 @@ variable "secrets" {
   nullable = false
 
   validation {
-    condition     = var.secrets.rotation == null || can(timeadd(var.secrets.rotation.first, "0s"))
-    error_message = "secrets.rotation.first must be a time such as 2030-01-01T00:00:00Z."
+    condition     = try(var.secrets.rotation.every_days >= 1, true)
+    error_message = "secrets.rotation.every_days must be at least 1."
+  }
+}
+
+variable "source_root" {
+  description = <<-EOT
+    Folder with functions/, shared/ and requirements.txt to deploy the code from (default: this checkout). To go back to earlier code name
+    an earlier checkout: topics, tables and rights stay as they are here, and no column is dropped.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.source_root == null || try(fileexists("${var.source_root}/requirements.txt"), false)
+    error_message = "source_root must be a folder with requirements.txt, functions/ and shared/: a checkout of this repository."
   }
 }
 

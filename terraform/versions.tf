@@ -6,6 +6,11 @@ terraform {
       source  = "hashicorp/google"
       version = "~> 8.0"
     }
+    # For google_project_service_identity alone, which the other provider does not have.
+    google-beta = {
+      source  = "hashicorp/google-beta"
+      version = "~> 8.0"
+    }
     archive = {
       source  = "hashicorp/archive"
       version = "~> 2.7"
@@ -28,4 +33,9 @@ provider "google" {
     application = "customerio-functions"
     environment = var.environment
   }
+}
+
+provider "google-beta" {
+  project = var.project_id
+  region  = var.region
 }

@@ -22,3 +22,8 @@ functions = {
   archive  = { max_instances = 1 }
   webhook  = { max_instances = 2 }
 }
+
+# Days may pass without a message here.
+alert_thresholds = {
+  webhook_silent_hours = 0
+}

@@ -24,7 +24,7 @@ ledger = {
 # Personal data's keys stay in the Union. A reminder comes each quarter.
 secrets = {
   replicas = ["europe-west1", "europe-west4"]
-  rotation = { first = "2030-01-01T00:00:00Z", every_days = 90 }
+  rotation = { every_days = 90 }
 }
 
 # Customer.io waits 4 s for the webhook: two instances are always warm.

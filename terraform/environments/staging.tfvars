@@ -28,3 +28,8 @@ publishers = {
 notifications = {
   emails = ["messaging-operators@example.com"]
 }
+
+# Days may pass without a message here.
+alert_thresholds = {
+  webhook_silent_hours = 0
+}

@@ -17,36 +17,22 @@ mock_provider "google" {
       id = "projects/example-project/topics/mock"
     }
   }
-
-  mock_resource "google_cloudfunctions2_function" {
-    defaults = {
-      service_config = {
-        uri = "https://mock.a.run.app"
-      }
-    }
-  }
 }
 
 variables {
   project_id   = "example-project"
   region       = "europe-west1"
   topic        = "dev-cio-track"
-  source_root  = ".."
   pubsub_agent = "serviceAccount:service-1@gcp-sa-pubsub.iam.gserviceaccount.com"
 
-  build = {
-    bucket          = "sources"
-    service_account = "projects/example-project/serviceAccounts/build@example-project.iam.gserviceaccount.com"
-    repository      = "projects/example-project/locations/europe-west1/repositories/images"
-  }
+  push_account_id = "dev-cio-track-push"
+  storage_regions = ["europe-west1"]
 
   function = {
     name            = "dev-cio-track"
-    entry_point     = "track"
-    concurrency     = 1000
+    member          = "serviceAccount:track@example-project.iam.gserviceaccount.com"
+    uri             = "https://mock.a.run.app"
     timeout_seconds = 50
-    memory          = "512Mi"
-    max_instances   = 4
   }
 
   lanes = {
@@ -115,11 +101,9 @@ run "ack_deadline_below_the_timeout" {
   variables {
     function = {
       name            = "dev-cio-track"
-      entry_point     = "track"
-      concurrency     = 1000
+      member          = "serviceAccount:track@example-project.iam.gserviceaccount.com"
+      uri             = "https://mock.a.run.app"
       timeout_seconds = 60
-      memory          = "512Mi"
-      max_instances   = 4
     }
   }
 
@@ -153,7 +137,15 @@ run "a_secret_as_a_value" {
   variables {
     name        = "dev-cio-track"
     entry_point = "track"
-    invokers    = {}
+    source_root = ".."
+    account     = { email = "track@example-project.iam.gserviceaccount.com" }
+
+    build = {
+      bucket          = "sources"
+      service_account = "projects/example-project/serviceAccounts/build@example-project.iam.gserviceaccount.com"
+      repository      = "projects/example-project/locations/europe-west1/repositories/images"
+    }
+
     environment = { CUSTOMERIO_TRACK_API_KEY = "value" }
     size        = { concurrency = 1, timeout_seconds = 50, memory = "512Mi", max_instances = 1 }
   }

@@ -17,8 +17,9 @@ mock_provider "google" {
 }
 
 variables {
-  project_id   = "example-project"
-  pubsub_agent = "serviceAccount:service-1@gcp-sa-pubsub.iam.gserviceaccount.com"
+  project_id      = "example-project"
+  pubsub_agent    = "serviceAccount:service-1@gcp-sa-pubsub.iam.gserviceaccount.com"
+  storage_regions = ["europe-west1"]
 }
 
 run "a_pulled_consumer" {
@@ -108,7 +109,7 @@ run "a_secret_in_two_regions_with_reminders" {
     readers     = { track = "serviceAccount:track@example-project.iam.gserviceaccount.com" }
     replicas    = ["europe-west1", "europe-west4"]
     reminders   = "projects/example-project/topics/dev-cio-secret-rotation"
-    rotation    = { first = "2030-01-01T00:00:00Z", every_days = 90 }
+    rotation    = { every_days = 90 }
   }
 
   assert {
@@ -178,26 +179,112 @@ run "a_protected_ledger" {
   }
 }
 
-run "deploys_from_one_branch" {
+run "a_column_that_would_be_dropped" {
+  command = plan
+
+  module {
+    source = "./modules/warehouse"
+  }
+
+  variables {
+    dataset_id  = "dev_customerio"
+    location    = "EU"
+    schemas     = "./schemas"
+    views       = "./views"
+    columns_now = { events = "[{\"name\": \"event_id\", \"type\": \"STRING\"}, {\"name\": \"kept_by_nobody\", \"type\": \"STRING\"}]" }
+  }
+
+  expect_failures = [google_bigquery_table.this["events"]]
+}
+
+run "a_field_that_would_be_dropped" {
+  command = plan
+
+  module {
+    source = "./modules/warehouse"
+  }
+
+  variables {
+    dataset_id  = "dev_customerio"
+    location    = "EU"
+    schemas     = "./schemas"
+    views       = "./views"
+    columns_now = { events = "[{\"name\": \"recipients\", \"type\": \"RECORD\", \"fields\": [{\"name\": \"battery\", \"type\": \"STRING\"}]}]" }
+  }
+
+  expect_failures = [google_bigquery_table.this["events"]]
+}
+
+run "deploys_from_one_environment" {
   module {
     source = "./modules/github_deploy"
   }
 
   variables {
     name          = "dev-cio"
+    environment   = "dev"
+    region        = "europe-west1"
     repository    = "example/functions"
     repository_id = "42"
     source_bucket = "sources"
+    dataset_id    = "dev_customerio"
+    functions     = {}
+    subscriptions = {}
     acts_as       = {}
   }
 
   assert {
-    condition     = endswith(google_service_account_iam_member.branch_deploys.member, "/attribute.branch/example/functions@refs/heads/main")
-    error_message = "only the branch itself deploys"
+    condition     = endswith(google_service_account_iam_member.environment_deploys.member, "/attribute.deploys/42/dev")
+    error_message = "only the environment deploys"
   }
 
   assert {
-    condition     = strcontains(google_iam_workload_identity_pool_provider.github.attribute_condition, "assertion.repository_id == \"42\"")
+    condition     = strcontains(google_iam_workload_identity_pool_provider.deploy.attribute_condition, "assertion.repository_id == \"42\"")
     error_message = "only this repository gets in, by its number"
+  }
+
+  assert {
+    condition     = strcontains(google_iam_workload_identity_pool_provider.deploy.attribute_condition, "assertion.ref == \"refs/heads/main\" && assertion.environment == \"dev\"")
+    error_message = "only the branch, in its environment"
+  }
+}
+
+run "logs_kept_in_part" {
+  command = plan
+
+  module {
+    source = "./modules/monitoring"
+  }
+
+  variables {
+    name      = "dev-cio"
+    functions = { track = "dev-cio-track", webhook = "dev-cio-webhook" }
+    jobs      = { track = "dev-cio-track" }
+    logs      = { jobs = 0.1, requests = 1 }
+
+    thresholds = {
+      dead_letters               = 0
+      main_lane_age_seconds      = 900
+      retry_lane_age_seconds     = 14400
+      consumer_age_seconds       = 21600
+      push_error_ratio           = 0.2
+      function_latency_seconds   = 20
+      webhook_latency_seconds    = 2
+      webhook_unauthorized_ratio = 0.5
+      webhook_silent_hours       = 0
+      bounce_ratio               = 0.05
+      spam_ratio                 = 0.001
+      minimum_sends_for_a_ratio  = 200
+    }
+  }
+
+  assert {
+    condition     = endswith(google_logging_project_exclusion.this["jobs"].filter, " AND sample(insertId, 0.9000)")
+    error_message = "nine of ten lines are left out"
+  }
+
+  assert {
+    condition     = !contains(keys(google_logging_project_exclusion.this), "requests")
+    error_message = "all of what is kept whole"
   }
 }

@@ -12,21 +12,24 @@ mock_provider "google" {
 
   mock_resource "google_service_account" {
     defaults = {
-      email  = "mock@example-project.iam.gserviceaccount.com"
-      member = "serviceAccount:mock@example-project.iam.gserviceaccount.com"
-      name   = "projects/example-project/serviceAccounts/mock@example-project.iam.gserviceaccount.com"
+      email  = "mock@acme-project.iam.gserviceaccount.com"
+      member = "serviceAccount:mock@acme-project.iam.gserviceaccount.com"
+      name   = "projects/acme-project/serviceAccounts/mock@acme-project.iam.gserviceaccount.com"
     }
   }
 
   mock_resource "google_pubsub_topic" {
     defaults = {
-      id = "projects/example-project/topics/mock"
+      id = "projects/acme-project/topics/mock"
     }
   }
 }
 
+# The beta provider makes nothing but identities.
+mock_provider "google-beta" {}
+
 variables {
-  project_id  = "example-project"
+  project_id  = "acme-project"
   region      = "europe-west1"
   environment = "dev"
 }
@@ -65,6 +68,9 @@ run "mistakes" {
 
   variables {
     alert_thresholds    = { bounce_ratio = 5 }
+    logs                = { jobs = 5 }
+    message_regions     = ["europe"]
+    source_root         = "/nowhere"
     customerio          = { region = "europe-west1" }
     environment         = "development-of-ours"
     event_subscriptions = { crm = { push_endpoint = "https://crm.example.com/", pullers = ["user:somebody@example.com"] } }
@@ -76,7 +82,7 @@ run "mistakes" {
     publishers          = { send = ["allAuthenticatedUsers"] }
     region              = "europe"
     runbooks_url        = "docs/runbooks.md"
-    secrets             = { rotation = { first = "tomorrow" } }
+    secrets             = { rotation = { every_days = 0 } }
     warehouse           = { expiry_days = 0 }
   }
 
@@ -87,6 +93,9 @@ run "mistakes" {
     var.event_subscriptions,
     var.functions,
     var.github_deploy,
+    var.logs,
+    var.message_regions,
+    var.source_root,
     var.notifications,
     var.operators,
     var.project_id,
@@ -106,4 +115,40 @@ run "two_broadcast_instances" {
   }
 
   expect_failures = [var.functions]
+}
+
+run "placeholders" {
+  command = plan
+
+  variables {
+    project_id = "example-customerio-dev"
+    operators  = ["group:messaging-operators@example.com"]
+  }
+
+  expect_failures = [data.google_project.this]
+}
+
+# The tables are looked at step by step, so that none is asked for that is not there.
+run "tables_that_are_there" {
+  command = plan
+
+  override_data {
+    target = data.google_bigquery_datasets.now
+    values = { datasets = [{ dataset_id = "dev_customerio", friendly_name = "", labels = {}, location = "EU" }] }
+  }
+
+  override_data {
+    target = data.google_bigquery_tables.now
+    values = { tables = [{ table_id = "events", labels = {} }, { table_id = "somebody_elses", labels = {} }] }
+  }
+
+  override_data {
+    target = data.google_bigquery_table.now
+    values = { schema = "[{\"name\": \"event_id\", \"type\": \"STRING\"}]" }
+  }
+
+  assert {
+    condition     = join(",", keys(data.google_bigquery_table.now)) == "events"
+    error_message = "our tables are looked at, and no other"
+  }
 }

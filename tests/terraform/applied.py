@@ -46,6 +46,16 @@ class Applied:
         return [resource.values for resource in self.resources if resource.type == kind]
 
     @cached_property
+    def environments(self) -> list["Applied"]:
+        """Each environment apart: a root is one, an example calls the root as a module once or more."""
+        modules = {resource.address.split(".")[1] for resource in self.resources if resource.address[:7] == "module."}
+        if any(not resource.address.startswith("module.") for resource in self.resources):
+            return [self]
+        return [
+            Applied([r for r in self.resources if r.address.startswith(f"module.{name}.")]) for name in sorted(modules)
+        ]
+
+    @cached_property
     def functions(self) -> dict[str, Function]:
         found = [_function(values) for values in self.of("google_cloudfunctions2_function")]
         return {function.name: function for function in found}
@@ -57,6 +67,12 @@ class Applied:
     @cached_property
     def grants(self) -> list[Grant]:
         return [grant for resource in self.resources for grant in _grants(resource)]
+
+    @cached_property
+    def environment(self) -> str:
+        """Its name, which begins all others."""
+        (name,) = {topic["effective_labels"]["environment"] for topic in self.of("google_pubsub_topic")}
+        return str(name)
 
     def members(self, type_: str, on: str, role: str) -> set[str]:
         """Who has the role on the named thing."""
@@ -85,6 +101,7 @@ _NAMED_BY = {
     "google_bigquery_dataset": "dataset_id",
     "google_bigquery_table": "table_id",
     "google_cloud_run_v2_service": "name",
+    "google_cloudfunctions2_function": "cloud_function",
     "google_project": "",
     "google_pubsub_subscription": "subscription",
     "google_pubsub_topic": "topic",

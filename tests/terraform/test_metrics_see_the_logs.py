@@ -22,6 +22,7 @@ from shared.secrets import EnvironmentSecret
 from shared.telemetry import JobLine, Telemetry
 from tests.payloads import BODY, KEY, SIGNATURE, TIMESTAMP
 from tests.terraform.applied import Applied
+from tests.terraform.terraform_tool import ROOT
 
 type Line = Mapping[str, Any]
 
@@ -89,6 +90,75 @@ async def test_an_event_is_counted_by_what_happened(prod: Applied, capsys: pytes
     assert line["reason"] == json.loads(BODY)["metric"]
 
 
+@pytest.mark.parametrize(
+    ("text", "severity", "counted"),
+    [
+        ("Traceback (most recent call last):", "DEFAULT", {"starts"}),
+        (
+            'STARTUP TCP probe failed 1 time consecutively for container "worker". The instance was not started.',
+            "ERROR",
+            {"starts"},
+        ),
+        (
+            "The request was aborted because there was no available instance.",
+            "WARNING",
+            {"turned-away"},
+        ),
+        (
+            "Memory limit of 512 MiB exceeded with 520 MiB used. Consider increasing the memory limit.",
+            "ERROR",
+            {"memory"},
+        ),
+        ("Container called exit(0).", "WARNING", set()),
+    ],
+)
+def test_what_cloud_run_says(prod: Applied, text: str, severity: str, counted: set[str]) -> None:
+    """The words are Cloud Run's and Python's own: https://cloud.google.com/run/docs/troubleshooting."""
+    entry = {
+        "resource.type": "cloud_run_revision",
+        "resource.labels.service_name": "prod-cio-track",
+        "severity": severity,
+        "textPayload": text,
+    }
+
+    assert _counted(prod, entry) == counted
+
+
+def test_runbooks_quote_the_logs(prod: Applied) -> None:
+    """Who looks for the words of a log line finds them in the runbook of its alert."""
+    runbooks = (ROOT / "docs" / "runbooks.md").read_text()
+
+    words = {
+        text
+        for metric in prod.of("google_logging_metric")
+        for text in re.findall(r'textPayload:"(.*?)"', metric["filter"])
+    }
+
+    assert words
+    assert {text for text in words if text not in runbooks} == set()
+    assert "the signature does not verify" in runbooks
+
+
+def test_excluded_lines(prod: Applied, telemetry: Telemetry, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cloud Run's line of a request that succeeded is left out; one that failed, and every line of ours, is kept."""
+    request = {
+        "resource.type": "cloud_run_revision",
+        "resource.labels.service_name": "prod-cio-track",
+        "logName": "projects/acme-customerio-prod/logs/run.googleapis.com%2Frequests",
+    }
+    telemetry.job(_job(Done()), {})
+    line = _entry(_line(capsys), service="prod-cio-track")
+
+    assert _excluded(prod, request | {"severity": "INFO"})
+    assert not _excluded(prod, request | {"severity": "WARNING"})
+    assert not _excluded(prod, request | {"severity": "ERROR"})
+    assert not _excluded(prod, line)
+
+
+def _excluded(applied: Applied, entry: Mapping[str, str]) -> bool:
+    return any(_holds(exclusion["filter"], entry) for exclusion in applied.of("google_logging_project_exclusion"))
+
+
 def test_another_environment_counts_apart(
     prod: Applied, telemetry: Telemetry, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,12 +173,19 @@ def _line(capsys: pytest.CaptureFixture[str]) -> Line:
 
 
 def _counting(applied: Applied, line: Line, *, service: str) -> set[str]:
-    entry = {
+    return _counted(applied, _entry(line, service=service))
+
+
+def _entry(line: Line, *, service: str) -> dict[str, str]:
+    return {
         "resource.type": "cloud_run_revision",
         "resource.labels.service_name": service,
         "severity": line["severity"],
         **{f"jsonPayload.{name}": str(value) for name, value in line.items()},
     }
+
+
+def _counted(applied: Applied, entry: Mapping[str, str]) -> set[str]:
     return {
         metric["name"].removeprefix("prod-cio-")
         for metric in applied.of("google_logging_metric")
@@ -127,7 +204,7 @@ def _holds(clause: str, entry: Mapping[str, str]) -> bool:
             return combine(_holds(part, entry) for part in parts)
     if clause.startswith("("):
         return _holds(clause[1:-1], entry)
-    match = re.fullmatch(r'([\w.]+)(=~|!=|>=|=|:)"?(.*?)"?', clause)
+    match = re.fullmatch(r'([\w.]+)(=~|!=|>=|<|=|:)"?(.*?)"?', clause)
     assert match, clause
     name, operator, expected = match.groups()
     return _COMPARISONS[operator](entry.get(name, ""), expected)
@@ -144,11 +221,12 @@ def _split(text: str, word: str) -> list[str]:
     return [*parts, text[start:]]
 
 
-_SEVERITIES = ("INFO", "WARNING", "ERROR", "CRITICAL")
+_SEVERITIES = ("DEFAULT", "INFO", "WARNING", "ERROR", "CRITICAL")
 _COMPARISONS: dict[str, Callable[[str, str], bool]] = {
     "=": lambda actual, expected: actual == expected,
     "!=": lambda actual, expected: actual != expected,
     "=~": lambda actual, pattern: re.search(pattern, actual) is not None,
     ":": lambda actual, part: bool(actual) if part == "*" else part in actual,
+    "<": lambda actual, bound: _SEVERITIES.index(actual) < _SEVERITIES.index(bound),
     ">=": lambda actual, least: _SEVERITIES.index(actual) >= _SEVERITIES.index(least),
 }

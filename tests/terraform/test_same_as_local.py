@@ -124,7 +124,7 @@ def _table_of_terraform(table: Values) -> Values:
     partitions = table["time_partitioning"]
     return {
         "description": table["description"],
-        "query": view[0]["query"].replace("example-customerio-prod", _PROJECT).replace("prod_customerio", _DATASET)
+        "query": view[0]["query"].replace("acme-customerio-prod", _PROJECT).replace("prod_customerio", _DATASET)
         if view
         else None,
         "schema": None if view else _columns(json.loads(table["schema"])),

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from shared.topology import topology
-from tests.terraform.conftest import Environments
 from tests.terraform.terraform_tool import ROOT, Workspace, archives_workspace
 
 FUNCTIONS = sorted(topology().functions)
@@ -52,8 +51,8 @@ def test_the_same_files_make_the_same_archive(workspace: Workspace, archives: di
     assert _archives(workspace) == archives
 
 
-def test_a_change_of_one_function_redeploys_that_function(environments: Environments) -> None:
-    workspace, _ = environments("dev")
+def test_a_change_of_one_function_redeploys_that_function(dev_workspace: Workspace) -> None:
+    workspace = dev_workspace
 
     workspace.replace("functions/track/main.py", "# track", "# track, changed")
 
@@ -61,8 +60,8 @@ def test_a_change_of_one_function_redeploys_that_function(environments: Environm
     workspace.replace("functions/track/main.py", "# track, changed", "# track")
 
 
-def test_a_change_of_shared_code_redeploys_all(environments: Environments) -> None:
-    workspace, _ = environments("dev")
+def test_a_change_of_shared_code_redeploys_all(dev_workspace: Workspace) -> None:
+    workspace = dev_workspace
     (workspace.root / "shared" / "added.py").write_text("")
 
     assert _redeployed(workspace.plan("dev")) == {f"dev-cio-{function}" for function in FUNCTIONS}

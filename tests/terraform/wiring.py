@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 
 from shared.topology import topology
+from tests.terraform import order, power, voice
 from tests.terraform.applied import PUBSUB_AGENT, Applied, Function, Values, short
-from tests.terraform.terraform_tool import ROOT
 
 _SIGNS = "roles/iam.serviceAccountOpenIdTokenCreator"
 _MONTH = f"{31 * 86400}s"
@@ -17,8 +17,6 @@ _MONTH = f"{31 * 86400}s"
 _ON_PROJECT = {
     "roles/datastore.user",
     "roles/logging.logWriter",
-    "roles/monitoring.viewer",
-    "roles/pubsub.viewer",
     "roles/storage.objectViewer",
 }
 _ONLY_UNDER_A_CONDITION = {"roles/datastore.user", "roles/storage.objectViewer"}
@@ -135,7 +133,7 @@ def _identities_are_separate(applied: Applied) -> Iterator[str]:
         f"serviceAccount:{grant.on}" for grant in applied.grants if grant.role == "roles/iam.workloadIdentityUser"
     }
     for grant in applied.grants:
-        if grant.on or grant.member in github:
+        if grant.on or grant.member in github or "/roles/" in grant.role.removeprefix("roles/"):
             continue
         if grant.role not in _ON_PROJECT:
             yield f"{grant.member} has {grant.role} on the whole project"
@@ -153,10 +151,19 @@ def _functions_may_do_what_they_are_told(applied: Applied) -> Iterator[str]:
                     publishers = applied.members("google_pubsub_topic", short(value), "roles/pubsub.publisher")
                     if function.member not in publishers:
                         yield f"{function.service} is told of {short(value)} and may not publish to it"
+                    if function.name != "webhook":
+                        yield from _retries_are_possible(applied, function, short(value))
                 case "LEDGER":
                     yield from _ledger_is_open(applied, function, value.removeprefix("firestore:"))
                 case "DATASET":
                     yield from _tables_are_writable(applied, function)
+
+
+def _retries_are_possible(applied: Applied, function: Function, dead_letter_topic: str) -> Iterator[str]:
+    """From the main lane's last attempt on the function moves a job to the retry topic itself."""
+    retry = dead_letter_topic.removesuffix("-dead-letter") + "-retry"
+    if function.member not in applied.members("google_pubsub_topic", retry, "roles/pubsub.publisher"):
+        yield f"{function.service} may not move jobs to {retry}"
 
 
 def _secret_is_readable(applied: Applied, function: Function, secret: str) -> Iterator[str]:
@@ -216,7 +223,7 @@ def _rates_are_kept(applied: Applied) -> Iterator[str]:
 
 
 def _names_begin_with_the_environment(applied: Applied) -> Iterator[str]:
-    environment = _environment(applied)
+    environment = applied.environment
     for kind, argument in {
         "google_pubsub_topic": "name",
         "google_pubsub_subscription": "name",
@@ -235,26 +242,8 @@ def _names_begin_with_the_environment(applied: Applied) -> Iterator[str]:
                 yield f"{values[argument]} does not begin with {environment}: two environments cannot share a project"
 
 
-def _alerts_have_runbooks(applied: Applied) -> Iterator[str]:
-    headings = set(re.findall(r"^## (\S+)$", (ROOT / "docs" / "runbooks.md").read_text(), re.MULTILINE))
-    for policy in applied.of("google_monitoring_alert_policy"):
-        documentation = policy["documentation"][0]
-        named = re.search(r"docs/runbooks\.md, (\S+)\.$", documentation["content"])
-        if not named or named[1] not in headings:
-            yield f"alert {policy['display_name']} has no runbook"
-        for link in documentation["links"]:
-            if link["url"].rpartition("#")[2] not in headings:
-                yield f"alert {policy['display_name']} links to {link['url']}"
-
-
-def _environment(applied: Applied) -> str:
-    labels = {topic["effective_labels"]["environment"] for topic in applied.of("google_pubsub_topic")}
-    (environment,) = labels
-    return str(environment)
-
-
 def _prefixed(applied: Applied, name: str) -> str:
-    return f"{_environment(applied)}-{name}"
+    return f"{applied.environment}-{name}"
 
 
 _RULES = (
@@ -268,5 +257,21 @@ _RULES = (
     _secrets_stay_secret,
     _rates_are_kept,
     _names_begin_with_the_environment,
-    _alerts_have_runbooks,
+    order.apis_come_first,
+    order.grants_come_first,
+    order.log_alerts_wait,
+    power.environments_share_no_grant,
+    power.growing_fields_are_not_indexed,
+    power.messages_stay_in_the_region,
+    power.own_roles_are_narrow,
+    power.the_deployer_is_narrow,
+    power.the_deployer_is_trusted_by_environment,
+    voice.a_start_that_fails_is_counted,
+    voice.a_wrong_key_is_noticed,
+    voice.alerts_have_runbooks,
+    voice.errors_are_kept,
+    voice.every_subscription_is_watched,
+    voice.nothing_fails_in_silence,
+    voice.only_reminders_remind,
+    voice.the_dashboard_stays_as_it_is,
 )

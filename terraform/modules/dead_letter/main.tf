@@ -1,6 +1,10 @@
 resource "google_pubsub_topic" "this" {
   project = var.project_id
   name    = var.name
+
+  message_storage_policy {
+    allowed_persistence_regions = var.storage_regions
+  }
 }
 
 # A dead-letter topic without a subscription loses what it gets, so this one is always there, and for as long as Pub/Sub allows.

@@ -34,3 +34,9 @@ variable "retention_days" {
     error_message = "retention_days must be 1 to 31: Pub/Sub keeps no message longer."
   }
 }
+
+variable "storage_regions" {
+  description = "Regions in which Pub/Sub may keep messages, wherever they are published from."
+  type        = set(string)
+  nullable    = false
+}

@@ -1,11 +1,12 @@
 module "dead_letter" {
   source = "../dead_letter"
 
-  project_id     = var.project_id
-  name           = "${var.name}-dead-letter"
-  retention_days = var.dead_letter_retention_days
-  pubsub_agent   = var.pubsub_agent
-  operators      = var.operators
+  project_id      = var.project_id
+  name            = "${var.name}-dead-letter"
+  retention_days  = var.dead_letter_retention_days
+  storage_regions = var.storage_regions
+  pubsub_agent    = var.pubsub_agent
+  operators       = var.operators
 }
 
 resource "google_pubsub_subscription" "this" {

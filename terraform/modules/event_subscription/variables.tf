@@ -74,6 +74,12 @@ variable "push_endpoint" {
   }
 }
 
+variable "storage_regions" {
+  description = "Regions in which Pub/Sub may keep messages, wherever they are published from."
+  type        = set(string)
+  nullable    = false
+}
+
 variable "topic" {
   description = "projects/P/topics/T of the events topic."
   type        = string

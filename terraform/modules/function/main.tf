@@ -36,13 +36,6 @@ resource "google_storage_bucket_object" "source" {
   source = data.archive_file.source.output_path
 }
 
-# Who the function is when it runs. It may do nothing until somebody grants it something.
-resource "google_service_account" "runtime" {
-  project      = var.project_id
-  account_id   = var.name
-  display_name = "Runs the function ${var.name}"
-}
-
 resource "google_cloudfunctions2_function" "this" {
   project     = var.project_id
   location    = var.region
@@ -64,7 +57,7 @@ resource "google_cloudfunctions2_function" "this" {
   }
 
   service_config {
-    service_account_email = google_service_account.runtime.email
+    service_account_email = var.account.email
     environment_variables = var.environment
     ingress_settings      = var.ingress
 

@@ -1,3 +1,9 @@
+variable "account" {
+  description = "The service account that the function runs as."
+  type        = object({ email = string })
+  nullable    = false
+}
+
 variable "build" {
   description = "Where the archive goes, who builds it (a service account's full name) and where the image goes (a repository's id)."
   type = object({
@@ -49,17 +55,18 @@ variable "ingress" {
 variable "invokers" {
   description = "Who may call the function: IAM members by a name of yours."
   type        = map(string)
+  default     = {}
   nullable    = false
 }
 
 variable "name" {
-  description = "Of the function, its Cloud Run service and its service account."
+  description = "Name of the function and of its Cloud Run service."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.name))
-    error_message = "name must be 6 to 30 lower-case letters, digits and -, a letter first: it is a service account's id too."
+    error_message = "name must be 6 to 30 lower-case letters, digits and -, a letter first."
   }
 }
 

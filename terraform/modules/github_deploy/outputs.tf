@@ -3,12 +3,17 @@ output "deploy_account" {
   value       = google_service_account.deploy.email
 }
 
+output "deploy_provider" {
+  description = "Full name of the identity provider for applying, as google-github-actions/auth takes it."
+  value       = google_iam_workload_identity_pool_provider.deploy.name
+}
+
 output "plan_account" {
   description = "Email of the service account that the deploy workflow plans as."
   value       = google_service_account.plan.email
 }
 
-output "provider" {
-  description = "Full name of the identity provider, as google-github-actions/auth takes it."
-  value       = google_iam_workload_identity_pool_provider.github.name
+output "plan_provider" {
+  description = "Full name of the identity provider for planning."
+  value       = google_iam_workload_identity_pool_provider.plan.name
 }

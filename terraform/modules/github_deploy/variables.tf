@@ -11,8 +11,26 @@ variable "branch" {
   nullable    = false
 }
 
+variable "dataset_id" {
+  description = "The dataset in which the deployer may add columns."
+  type        = string
+  nullable    = false
+}
+
+variable "environment" {
+  description = "Name of the GitHub environment that a job must run in to deploy."
+  type        = string
+  nullable    = false
+}
+
+variable "functions" {
+  description = "Names of the functions that the deployer may change, by a name of yours."
+  type        = map(string)
+  nullable    = false
+}
+
 variable "name" {
-  description = "Begins the names of the pool and the two service accounts."
+  description = "Prefix of the names of the pool, the two service accounts and the roles, e.g. `dev-cio`."
   type        = string
   nullable    = false
 
@@ -24,6 +42,12 @@ variable "name" {
 
 variable "project_id" {
   description = "The Google Cloud project."
+  type        = string
+  nullable    = false
+}
+
+variable "region" {
+  description = "Where the functions are."
   type        = string
   nullable    = false
 }
@@ -43,5 +67,11 @@ variable "repository_id" {
 variable "source_bucket" {
   description = "Name of the bucket that archives of functions are put into."
   type        = string
+  nullable    = false
+}
+
+variable "subscriptions" {
+  description = "Names of the subscriptions that the deployer may change, by a name of yours."
+  type        = map(string)
   nullable    = false
 }

@@ -1,8 +1,17 @@
-# Who Pub/Sub is when it calls this function. One identity per function: it can call no other.
+# Who Pub/Sub is when it calls this function. One identity per topic: it can call no other function.
 resource "google_service_account" "push" {
   project      = var.project_id
-  account_id   = "${var.function.name}-push"
+  account_id   = var.push_account_id
   display_name = "Pushes ${var.topic} to its function"
+}
+
+# Only the push identity may call the function, and only from inside Google's network: no person, no other service.
+resource "google_cloud_run_v2_service_iam_member" "push" {
+  project  = var.project_id
+  location = var.region
+  name     = var.function.name
+  role     = "roles/run.invoker"
+  member   = google_service_account.push.member
 }
 
 # Only Pub/Sub's agent may sign tokens as the push identity. A binding, not a member: it also takes the right away from anybody else
@@ -33,12 +42,20 @@ resource "google_pubsub_subscription_iam_member" "pubsub_forwards" {
   member       = var.pubsub_agent
 }
 
+# The function may publish to its retry topic: it moves a job that spent the main lane's attempts, and keeps its key with it.
+resource "google_pubsub_topic_iam_member" "function_retries" {
+  project = var.project_id
+  topic   = google_pubsub_topic.retry.name
+  role    = "roles/pubsub.publisher"
+  member  = var.function.member
+}
+
 # The function may publish to its dead-letter topic: it puts a job there, with the reason, that cannot succeed as it is.
 resource "google_pubsub_topic_iam_member" "function_dead_letters" {
   project = var.project_id
   topic   = module.dead_letter.topic_name
   role    = "roles/pubsub.publisher"
-  member  = module.function.member
+  member  = var.function.member
 }
 
 # These applications may publish jobs of this kind. They can read nothing.

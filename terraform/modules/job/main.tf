@@ -1,24 +1,35 @@
 # The way of a message: topic, up to 5 quick attempts; then the retry topic, up to 100 patient ones; then the dead-letter topic,
-# where it waits for a person. Both lanes push to the same function.
+# where it waits for a person. Both lanes push to the same function, which is made elsewhere: it may take several topics.
 
 resource "google_pubsub_topic" "main" {
   project = var.project_id
   name    = var.topic
+
+  # Jobs hold personal data, and without this Pub/Sub keeps a message in the region that it was published from.
+  # https://cloud.google.com/pubsub/docs/resource-location-restriction
+  message_storage_policy {
+    allowed_persistence_regions = var.storage_regions
+  }
 }
 
 resource "google_pubsub_topic" "retry" {
   project = var.project_id
   name    = "${var.topic}-retry"
+
+  message_storage_policy {
+    allowed_persistence_regions = var.storage_regions
+  }
 }
 
 module "dead_letter" {
   source = "../dead_letter"
 
-  project_id     = var.project_id
-  name           = "${var.topic}-dead-letter"
-  retention_days = var.dead_letter_retention_days
-  pubsub_agent   = var.pubsub_agent
-  operators      = var.operators
+  project_id      = var.project_id
+  name            = "${var.topic}-dead-letter"
+  retention_days  = var.dead_letter_retention_days
+  storage_regions = var.storage_regions
+  pubsub_agent    = var.pubsub_agent
+  operators       = var.operators
 }
 
 locals {
@@ -50,11 +61,11 @@ resource "google_pubsub_subscription" "lane" {
 
   # Pushed as the push identity below, with a token made out to this function alone.
   push_config {
-    push_endpoint = module.function.uri
+    push_endpoint = var.function.uri
 
     oidc_token {
       service_account_email = google_service_account.push.email
-      audience              = module.function.uri
+      audience              = var.function.uri
     }
   }
 
@@ -73,7 +84,14 @@ resource "google_pubsub_subscription" "lane" {
     ttl = ""
   }
 
-  depends_on = [google_pubsub_topic_iam_member.pubsub_forwards, google_service_account_iam_binding.push_signers]
+  # All that a delivery needs is granted before the first one: to sign, to call, to forward, to dead-letter.
+  depends_on = [
+    google_cloud_run_v2_service_iam_member.push,
+    google_pubsub_topic_iam_member.function_dead_letters,
+    google_pubsub_topic_iam_member.function_retries,
+    google_pubsub_topic_iam_member.pubsub_forwards,
+    google_service_account_iam_binding.push_signers,
+  ]
 
   lifecycle {
     precondition {
@@ -81,24 +99,4 @@ resource "google_pubsub_subscription" "lane" {
       error_message = "${each.value.topic.name}: the ack deadline must be above the function's timeout, or Pub/Sub pushes again what is still being worked on."
     }
   }
-}
-
-module "function" {
-  source = "../function"
-
-  project_id  = var.project_id
-  region      = var.region
-  name        = var.function.name
-  description = "Takes what is published to ${var.topic}."
-  entry_point = var.function.entry_point
-  source_root = var.source_root
-  build       = var.build
-  size        = var.function
-
-  environment = merge(var.environment, {
-    DEAD_LETTER_TOPIC = module.dead_letter.topic_id
-  })
-
-  # Only the push identity may call the function, and only from inside Google's network: no person, no other service.
-  invokers = { push = google_service_account.push.member }
 }

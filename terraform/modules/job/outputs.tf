@@ -13,24 +13,14 @@ output "dead_letter_topic_name" {
   value       = module.dead_letter.topic_name
 }
 
-output "function_account" {
-  description = "Full name of the service account that the function runs as."
-  value       = module.function.account
-}
-
-output "function_member" {
-  description = "The function's identity as an IAM member, to grant it what else it needs."
-  value       = module.function.member
-}
-
-output "function_name" {
-  description = "Name of the function."
-  value       = module.function.name
-}
-
 output "push_account" {
   description = "Full name of the service account that pushes come from."
   value       = google_service_account.push.name
+}
+
+output "subscriptions" {
+  description = "Short names of the subscriptions that push, by lane."
+  value       = { for lane, subscription in google_pubsub_subscription.lane : lane => subscription.name }
 }
 
 output "topic_id" {

@@ -1,13 +1,3 @@
-variable "build" {
-  description = "Where the function's archive goes, who builds it and where the image goes: the source module's output."
-  type = object({
-    bucket          = string
-    service_account = string
-    repository      = string
-  })
-  nullable = false
-}
-
 variable "dead_letter_retention_days" {
   description = "How long a dead letter waits for a person."
   type        = number
@@ -15,31 +5,15 @@ variable "dead_letter_retention_days" {
   nullable    = false
 }
 
-# Apart from `function`: its values may come from what is granted to the function's identity, which needs the function's name.
-variable "environment" {
-  description = "Environment variables of the function. Names of secrets, never their values."
-  type        = map(string)
-  default     = {}
-  nullable    = false
-}
-
 variable "function" {
-  description = "The function that takes the job: its name, its entry point in functions/, and its size."
+  description = "The function that takes the messages: its Cloud Run service, its identity, its address, and the seconds it may take."
   type = object({
     name            = string
-    entry_point     = string
-    concurrency     = number
+    member          = string
+    uri             = string
     timeout_seconds = number
-    memory          = string
-    max_instances   = number
-    min_instances   = optional(number, 0)
   })
   nullable = false
-
-  validation {
-    condition     = length(var.function.name) <= 25
-    error_message = "function.name is at most 25 characters: <name>-push is a service account's id, which has 30."
-  }
 }
 
 variable "lanes" {
@@ -112,15 +86,26 @@ variable "pubsub_agent" {
   nullable    = false
 }
 
+variable "push_account_id" {
+  description = "Id of the service account that pushes are signed as, made here."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.push_account_id))
+    error_message = "push_account_id must be 6 to 30 lower-case letters, digits and -, a letter first."
+  }
+}
+
 variable "region" {
   description = "Where the function runs."
   type        = string
   nullable    = false
 }
 
-variable "source_root" {
-  description = "The folder that holds functions/, shared/ and requirements.txt."
-  type        = string
+variable "storage_regions" {
+  description = "Regions in which Pub/Sub may keep messages, wherever they are published from."
+  type        = set(string)
   nullable    = false
 }
 

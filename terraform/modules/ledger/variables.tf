@@ -35,6 +35,20 @@ variable "protected" {
   nullable    = false
 }
 
+variable "unindexed" {
+  description = "Fields that are looked up by no query, by their collection: all others of shared/ledger."
+  type        = list(object({ collection = string, field = string }))
+  nullable    = false
+
+  default = [
+    { collection = "ledger", field = "fingerprint" },
+    { collection = "ledger", field = "lease_until" },
+    { collection = "ledger", field = "result" },
+    { collection = "ledger", field = "state" },
+    { collection = "ledger", field = "token" },
+  ]
+}
+
 variable "writers" {
   description = "Who may read and write entries: IAM members by a name of yours."
   type        = map(string)

@@ -1,17 +1,16 @@
-# Each alert says what happened, who is hurt by it, and where its runbook is: the heading of the same name in docs/runbooks.md.
+# What must be known, in two groups: alerts on Google's metrics, which exist at once, and alerts on our log-based ones, which must wait.
 
 locals {
-  minutes = { for n in [5, 10, 60] : n => "${n * 60}s" }
+  minutes = { for n in [5, 10, 30, 60, 360] : n => "${n * 60}s" }
 
   # A share of messages is only judged where there are enough of them.
   enough_sent = {
-    name     = "enough messages for a share to mean something"
-    filter   = "${local.log_metric.events} AND metric.labels.metric = \"sent\""
-    above    = var.thresholds.minimum_sends_for_a_ratio
-    period   = local.minutes[60]
-    aligner  = "ALIGN_DELTA"
-    reducer  = "REDUCE_SUM"
-    group_by = []
+    name    = "enough messages for a share to mean something"
+    filter  = "${local.log_metric.events} AND metric.labels.metric = \"sent\""
+    above   = var.thresholds.minimum_sends_for_a_ratio
+    period  = local.minutes[60]
+    aligner = "ALIGN_DELTA"
+    reducer = "REDUCE_SUM"
   }
 
   alerts = merge({
@@ -48,27 +47,24 @@ locals {
     jobs-wait = {
       title    = "jobs wait too long"
       severity = "ERROR"
-      means    = "The oldest job has waited longer than it should: Customer.io or a function does not keep up. Nothing is lost while it waits."
-      conditions = [
-        {
-          name     = "age of the oldest job in a main lane"
-          filter   = "${format(local.subscription, local.main_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
-          above    = var.thresholds.main_lane_age_seconds
-          period   = local.minutes[5]
-          aligner  = "ALIGN_MAX"
-          reducer  = "REDUCE_MAX"
-          group_by = ["resource.label.subscription_id"]
-        },
-        {
-          name     = "age of the oldest job in a retry lane"
-          filter   = "${format(local.subscription, local.retry_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
-          above    = var.thresholds.retry_lane_age_seconds
-          period   = local.minutes[5]
-          aligner  = "ALIGN_MAX"
-          reducer  = "REDUCE_MAX"
-          group_by = ["resource.label.subscription_id"]
-        },
-      ]
+      means    = "The oldest job has waited longer than it should: Customer.io or a function does not keep up, or its subscription is paused. Nothing is lost while it waits."
+      conditions = [{
+        name     = "age of the oldest job in a main lane"
+        filter   = "${format(local.subscription, local.main_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+        above    = var.thresholds.main_lane_age_seconds
+        period   = local.minutes[5]
+        aligner  = "ALIGN_MAX"
+        reducer  = "REDUCE_MAX"
+        group_by = ["resource.label.subscription_id"]
+        }, {
+        name     = "age of the oldest job in a retry lane"
+        filter   = "${format(local.subscription, local.retry_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+        above    = var.thresholds.retry_lane_age_seconds
+        period   = local.minutes[5]
+        aligner  = "ALIGN_MAX"
+        reducer  = "REDUCE_MAX"
+        group_by = ["resource.label.subscription_id"]
+      }]
     }
 
     pushes-fail = {
@@ -102,6 +98,163 @@ locals {
       }]
     }
 
+
+    # After a 401 Customer.io waits an hour and holds everything else back, so a wrong key is one 401 an hour and nothing else: a share, and
+    # no number, tells it from a stranger's request between good ones. Within two hours of the key going wrong the window of one hour
+    # holds only refusals. https://docs.customer.io/integrations/api/webhooks/, "Timeouts and failures"
+    webhook-unauthorized = {
+      title    = "webhooks are refused"
+      severity = "CRITICAL"
+      means    = "Most requests to the webhook are answered 401: the signing key here is not Customer.io's any more, and all events wait there, for seven days at most."
+      conditions = [{
+        name    = "share of 401 among the webhook's answers, in an hour"
+        filter  = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code = \"401\""
+        above   = var.thresholds.webhook_unauthorized_ratio
+        period  = local.minutes[60]
+        aligner = "ALIGN_DELTA"
+        reducer = "REDUCE_SUM"
+        base    = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\""
+      }]
+    }
+
+    webhook-unavailable = {
+      title    = "the webhook cannot take events"
+      severity = "ERROR"
+      means    = "The webhook answers 5xx: it cannot publish, or does not run. Customer.io holds back all later events and tries for seven days."
+      conditions = [{
+        name    = "5xx answers in five minutes"
+        filter  = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"5xx\""
+        above   = 0
+        period  = local.minutes[5]
+        aligner = "ALIGN_DELTA"
+        reducer = "REDUCE_SUM"
+      }]
+    }
+
+    webhook-slow = {
+      title    = "the webhook is slow"
+      severity = "WARNING"
+      means    = "Customer.io waits 4 s, then holds back all later events."
+      conditions = [{
+        name    = "99th percentile of the webhook's answers, in milliseconds"
+        filter  = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_latencies\""
+        above   = var.thresholds.webhook_latency_seconds * 1000
+        period  = local.minutes[10]
+        aligner = "ALIGN_PERCENTILE_99"
+        reducer = "REDUCE_MAX"
+      }]
+    }
+
+
+    # Burn rates of the webhook's SLO, written as shares of 5xx: 14.4 and 6 times the 0.1 % that it allows. Two windows each, so that an alert neither fires for a blip nor goes on long after the end. 14.4 spends 2 % of the month's budget in an
+    # hour, 6 spends 5 % in six. https://sre.google/workbook/alerting-on-slos/#6-multiwindow-multi-burn-rate-alerts
+    webhook-budget-fast = {
+      title    = "the webhook breaks its promise fast"
+      severity = "CRITICAL"
+      means    = "So many webhooks are answered with an error that the month's budget of 0.1 % is gone within two days. Customer.io holds back later events meanwhile."
+      all      = true
+      conditions = [{
+        name    = "share of 5xx, over an hour"
+        filter  = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"5xx\""
+        above   = 0.0144
+        period  = local.minutes[60]
+        aligner = "ALIGN_DELTA"
+        reducer = "REDUCE_SUM"
+        base    = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\""
+        }, {
+        name    = "share of 5xx, over five minutes"
+        filter  = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"5xx\""
+        above   = 0.0144
+        period  = local.minutes[5]
+        aligner = "ALIGN_DELTA"
+        reducer = "REDUCE_SUM"
+        base    = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\""
+      }]
+    }
+    webhook-budget-slow = {
+      title    = "the webhook breaks its promise slowly"
+      severity = "ERROR"
+      means    = "More webhooks are answered with an error than the month's budget of 0.1 % allows for."
+      all      = true
+      conditions = [{
+        name    = "share of 5xx, over six hours"
+        filter  = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"5xx\""
+        above   = 0.006
+        period  = local.minutes[360]
+        aligner = "ALIGN_DELTA"
+        reducer = "REDUCE_SUM"
+        base    = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\""
+        }, {
+        name    = "share of 5xx, over half an hour"
+        filter  = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"5xx\""
+        above   = 0.006
+        period  = local.minutes[30]
+        aligner = "ALIGN_DELTA"
+        reducer = "REDUCE_SUM"
+        base    = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\""
+      }]
+    }
+
+    quota = {
+      title    = "a quota of the project is used up"
+      severity = "ERROR"
+      means    = "Google refuses calls to a service because the project's quota for it is spent. Jobs come again; nothing is lost."
+      conditions = [{
+        name     = "quotas that were exceeded"
+        filter   = "resource.type = \"consumer_quota\" AND metric.type = \"serviceruntime.googleapis.com/quota/exceeded\" AND resource.labels.service = monitoring.regex.full_match(\"${local.quota_services}\")"
+        above    = 0
+        period   = local.minutes[5]
+        aligner  = "ALIGN_COUNT_TRUE"
+        reducer  = "REDUCE_SUM"
+        group_by = ["resource.label.service", "metric.label.quota_metric"]
+      }]
+    }
+    }, length(var.consumers) == 0 ? {} : {
+    events-unread = {
+      title    = "a consumer does not read its events"
+      severity = "ERROR"
+      means    = "A consumer of the company's own has not taken its oldest event for too long. Pub/Sub drops it after seven days. A pull consumer that is stopped makes no attempts, so nothing becomes a dead letter either."
+      conditions = [{
+        name     = "age of the oldest event of a consumer"
+        filter   = "${format(local.subscription, local.consumer_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+        above    = var.thresholds.consumer_age_seconds
+        period   = local.minutes[5]
+        aligner  = "ALIGN_MAX"
+        reducer  = "REDUCE_MAX"
+        group_by = ["resource.label.subscription_id"]
+      }]
+    }
+    }, var.thresholds.webhook_silent_hours == 0 ? {} : {
+    webhook-silent = {
+      title    = "no event has come from Customer.io"
+      severity = "ERROR"
+      means    = "Customer.io has reported nothing for hours. The webhook was switched off there, or its address changed, or nothing was sent."
+      conditions = [{
+        name           = "no answer of 2xx by the webhook"
+        filter         = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"2xx\""
+        silent_seconds = var.thresholds.webhook_silent_hours * 3600
+        period         = local.minutes[60]
+        aligner        = "ALIGN_DELTA"
+        reducer        = "REDUCE_SUM"
+      }]
+    }
+    }, var.rotation_reminders == null ? {} : {
+    secret-due = {
+      title    = "a secret is due for rotation"
+      severity = "WARNING"
+      means    = "The days that were set for a secret are over. It goes on working until it is changed."
+      conditions = [{
+        name    = "age of a reminder that nobody has acknowledged"
+        filter  = "${format(local.subscription, coalesce(var.rotation_reminders, "-"))} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+        above   = 0
+        period  = local.minutes[5]
+        aligner = "ALIGN_MAX"
+        reducer = "REDUCE_MAX"
+      }]
+    }
+  })
+
+  log_alerts = {
     jobs-held = {
       title    = "a function holds its jobs"
       severity = "CRITICAL"
@@ -120,7 +273,7 @@ locals {
     faults = {
       title    = "a function has a fault"
       severity = "ERROR"
-      means    = "Our own code raised what it should not, or does not start. The job comes again and most likely fails again."
+      means    = "Our own code raised what it should not. The job comes again and most likely fails again."
       conditions = [{
         name     = "faults in five minutes"
         filter   = local.log_metric.faults
@@ -132,48 +285,48 @@ locals {
       }]
     }
 
-    webhook-unauthorized = {
-      title    = "webhooks are refused"
-      severity = "ERROR"
-      means    = "The webhook answers 401. Either somebody is trying it, or the signing key here is not Customer.io's any more, and events wait there."
+    start-fails = {
+      title    = "a function does not start"
+      severity = "CRITICAL"
+      means    = "New instances of a function end before they take a request. Its jobs wait, and come again."
       conditions = [{
-        name     = "401 answers in five minutes"
-        filter   = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code = \"401\""
-        above    = var.thresholds.webhook_unauthorized
-        period   = local.minutes[5]
-        aligner  = "ALIGN_DELTA"
-        reducer  = "REDUCE_SUM"
-        group_by = []
-      }]
-    }
-
-    webhook-unavailable = {
-      title    = "the webhook cannot take events"
-      severity = "ERROR"
-      means    = "The webhook answers 5xx: it cannot publish, or does not run. Customer.io holds back all later events and tries for seven days."
-      conditions = [{
-        name     = "5xx answers in five minutes"
-        filter   = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"5xx\""
+        name     = "instances that did not start"
+        filter   = local.log_metric.starts
         above    = 0
         period   = local.minutes[5]
         aligner  = "ALIGN_DELTA"
         reducer  = "REDUCE_SUM"
-        group_by = []
+        group_by = ["resource.label.service_name"]
       }]
     }
 
-    webhook-slow = {
-      title    = "the webhook is slow"
-      severity = "WARNING"
-      means    = "Customer.io waits 4 s, then holds back all later events."
+    no-instance = {
+      title    = "requests found no instance"
+      severity = "ERROR"
+      means    = "Cloud Run turned requests away because every instance was busy and no more are allowed, or none came up in time."
       conditions = [{
-        name     = "99th percentile of the webhook's answers, in milliseconds"
-        filter   = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_latencies\""
-        above    = var.thresholds.webhook_latency_seconds * 1000
-        period   = local.minutes[10]
-        aligner  = "ALIGN_PERCENTILE_99"
-        reducer  = "REDUCE_MAX"
-        group_by = []
+        name     = "requests that were turned away"
+        filter   = local.log_metric["turned-away"]
+        above    = 0
+        period   = local.minutes[5]
+        aligner  = "ALIGN_DELTA"
+        reducer  = "REDUCE_SUM"
+        group_by = ["resource.label.service_name"]
+      }]
+    }
+
+    out-of-memory = {
+      title    = "a function runs out of memory"
+      severity = "ERROR"
+      means    = "Cloud Run ended an instance that used more memory than it has. The jobs it held come again, and a send among them may have an unknown outcome."
+      conditions = [{
+        name     = "instances that were ended"
+        filter   = local.log_metric.memory
+        above    = 0
+        period   = local.minutes[5]
+        aligner  = "ALIGN_DELTA"
+        reducer  = "REDUCE_SUM"
+        group_by = ["resource.label.service_name"]
       }]
     }
 
@@ -181,15 +334,15 @@ locals {
       title    = "many messages bounce"
       severity = "WARNING"
       means    = "More messages than usual bounce. Mailbox providers lower a sender's reputation for it."
+      all      = true
       conditions = [local.enough_sent, {
-        name     = "bounced messages per sent one, in an hour"
-        filter   = "${local.log_metric.events} AND metric.labels.metric = \"bounced\""
-        above    = var.thresholds.bounce_ratio
-        period   = local.minutes[60]
-        aligner  = "ALIGN_DELTA"
-        reducer  = "REDUCE_SUM"
-        group_by = []
-        base     = local.enough_sent.filter
+        name    = "bounced messages per sent one, in an hour"
+        filter  = "${local.log_metric.events} AND metric.labels.metric = \"bounced\""
+        above   = var.thresholds.bounce_ratio
+        period  = local.minutes[60]
+        aligner = "ALIGN_DELTA"
+        reducer = "REDUCE_SUM"
+        base    = local.enough_sent.filter
       }]
     }
 
@@ -197,98 +350,66 @@ locals {
       title    = "people mark messages as spam"
       severity = "ERROR"
       means    = "Mailbox providers block a sender for this. Gmail asks for less than 0.1 %, and blocks from 0.3 %."
+      all      = true
       conditions = [local.enough_sent, {
-        name     = "messages marked as spam per sent one, in an hour"
-        filter   = "${local.log_metric.events} AND metric.labels.metric = \"spammed\""
-        above    = var.thresholds.spam_ratio
-        period   = local.minutes[60]
-        aligner  = "ALIGN_DELTA"
-        reducer  = "REDUCE_SUM"
-        group_by = []
-        base     = local.enough_sent.filter
+        name    = "messages marked as spam per sent one, in an hour"
+        filter  = "${local.log_metric.events} AND metric.labels.metric = \"spammed\""
+        above   = var.thresholds.spam_ratio
+        period  = local.minutes[60]
+        aligner = "ALIGN_DELTA"
+        reducer = "REDUCE_SUM"
+        base    = local.enough_sent.filter
       }]
     }
-    }, var.rotation_reminders == null ? {} : {
-    secret-due = {
-      title    = "a secret is due for rotation"
-      severity = "WARNING"
-      means    = "The days that were set for a secret are over. It goes on working until it is changed."
-      conditions = [{
-        name     = "reminders that nobody has acknowledged"
-        filter   = "${format(local.subscription, coalesce(var.rotation_reminders, "-"))} AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\""
-        above    = 0
-        period   = local.minutes[5]
-        aligner  = "ALIGN_MAX"
-        reducer  = "REDUCE_MAX"
-        group_by = []
-      }]
-    }
-  })
-}
+  }
 
-resource "google_monitoring_alert_policy" "this" {
-  for_each = local.alerts
-
-  project      = var.project_id
-  display_name = "${var.name}: ${each.value.title}"
-  severity     = each.value.severity
-  # Two conditions for a share: the share itself, and enough messages. Otherwise each condition is a reason of its own.
-  combiner = contains(["bounces", "spam"], each.key) ? "AND" : "OR"
-
-  notification_channels = concat(
+  channels = concat(
     tolist(var.notifications.channels),
     [for channel in google_monitoring_notification_channel.email : channel.id],
   )
+}
 
-  dynamic "conditions" {
-    for_each = each.value.conditions
+module "alerts" {
+  source = "../alerts"
 
-    content {
-      display_name = conditions.value.name
+  project_id   = var.project_id
+  name         = var.name
+  alerts       = local.alerts
+  channels     = local.channels
+  runbooks_url = var.runbooks_url
+}
 
-      condition_threshold {
-        filter             = conditions.value.filter
-        denominator_filter = try(conditions.value.base, null)
-        comparison         = "COMPARISON_GT"
-        threshold_value    = conditions.value.above
-        duration           = "0s"
+module "log_alerts" {
+  source = "../alerts"
 
-        aggregations {
-          alignment_period     = conditions.value.period
-          per_series_aligner   = conditions.value.aligner
-          cross_series_reducer = conditions.value.reducer
-          group_by_fields      = conditions.value.group_by
-        }
+  project_id   = var.project_id
+  name         = var.name
+  alerts       = local.log_alerts
+  channels     = local.channels
+  runbooks_url = var.runbooks_url
+}
 
-        dynamic "denominator_aggregations" {
-          for_each = can(conditions.value.base) ? [conditions.value] : []
+moved {
+  from = google_monitoring_alert_policy.this
+  to   = module.alerts.google_monitoring_alert_policy.this
+}
 
-          content {
-            alignment_period     = denominator_aggregations.value.period
-            per_series_aligner   = denominator_aggregations.value.aligner
-            cross_series_reducer = denominator_aggregations.value.reducer
-            group_by_fields      = denominator_aggregations.value.group_by
-          }
-        }
-      }
-    }
-  }
+moved {
+  from = module.alerts.google_monitoring_alert_policy.this["jobs-held"]
+  to   = module.log_alerts.google_monitoring_alert_policy.this["jobs-held"]
+}
 
-  documentation {
-    mime_type = "text/markdown"
-    content   = "${each.value.means}\n\nWhat to do: docs/runbooks.md, ${each.key}."
+moved {
+  from = module.alerts.google_monitoring_alert_policy.this["faults"]
+  to   = module.log_alerts.google_monitoring_alert_policy.this["faults"]
+}
 
-    dynamic "links" {
-      for_each = var.runbooks_url == null ? [] : [var.runbooks_url]
+moved {
+  from = module.alerts.google_monitoring_alert_policy.this["bounces"]
+  to   = module.log_alerts.google_monitoring_alert_policy.this["bounces"]
+}
 
-      content {
-        display_name = "Runbook"
-        url          = "${links.value}#${each.key}"
-      }
-    }
-  }
-
-  alert_strategy {
-    auto_close = "86400s"
-  }
+moved {
+  from = module.alerts.google_monitoring_alert_policy.this["spam"]
+  to   = module.log_alerts.google_monitoring_alert_policy.this["spam"]
 }

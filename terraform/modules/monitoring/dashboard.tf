@@ -1,17 +1,20 @@
 # Is mail flowing? The first row answers at a glance, left to right in the order in which things happen; red is where to look.
+#
+# Nothing below is 0, false or empty. The API leaves such values out of what it returns, and the provider would show the difference as a change
+# at every plan. https://github.com/GoogleCloudPlatform/magic-modules/pull/18515, https://github.com/hashicorp/terraform-provider-google/issues/16173
 
 locals {
   dashboard_query = {
-    applied      = { filter = "${local.log_metric.jobs} AND metric.labels.outcome = \"applied\"", align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = [] }
+    applied      = { filter = "${local.dashboard_metric.jobs} AND metric.labels.outcome = \"applied\"", align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = [] }
     oldest       = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.retry_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"", align = "ALIGN_MAX", reduce = "REDUCE_MAX", by = [] }
     dead_letters = { filter = "${format(local.subscription, local.dead_letter_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\"", align = "ALIGN_MAX", reduce = "REDUCE_SUM", by = [] }
-    holds        = { filter = local.log_metric.holds, align = "ALIGN_DELTA", reduce = "REDUCE_SUM", by = [] }
-    sent         = { filter = "${local.log_metric.events} AND metric.labels.metric = \"sent\"", align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = [] }
+    holds        = { filter = local.dashboard_metric.holds, align = "ALIGN_DELTA", reduce = "REDUCE_SUM", by = [] }
+    sent         = { filter = "${local.dashboard_metric.events} AND metric.labels.metric = \"sent\"", align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = [] }
     webhook_5xx  = { filter = "${local.webhook_requests} AND metric.labels.response_code_class = \"5xx\"", align = "ALIGN_DELTA", reduce = "REDUCE_SUM", by = [] }
 
-    outcomes = { filter = local.log_metric.jobs, align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.kind", "metric.label.outcome"] }
-    reasons  = { filter = "${local.log_metric.jobs} AND metric.labels.reason != \"\"", align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.kind", "metric.label.reason"] }
-    events   = { filter = local.log_metric.events, align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.metric"] }
+    outcomes = { filter = local.dashboard_metric.jobs, align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.kind", "metric.label.outcome"] }
+    reasons  = { filter = "${local.dashboard_metric.jobs} AND metric.labels.reason != \"\"", align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.kind", "metric.label.reason"] }
+    events   = { filter = local.dashboard_metric.events, align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.metric"] }
     ages     = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.retry_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"", align = "ALIGN_MAX", reduce = "REDUCE_MAX", by = ["resource.label.subscription_id"] }
     backlog  = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.retry_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\"", align = "ALIGN_MAX", reduce = "REDUCE_SUM", by = ["resource.label.subscription_id"] }
     waiting  = { filter = "${format(local.subscription, local.dead_letter_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\"", align = "ALIGN_MAX", reduce = "REDUCE_SUM", by = ["resource.label.subscription_id"] }
@@ -25,12 +28,14 @@ locals {
     for name, query in local.dashboard_query : name => {
       timeSeriesFilter = {
         filter = query.filter
-        aggregation = {
-          alignmentPeriod    = "300s"
-          perSeriesAligner   = query.align
-          crossSeriesReducer = query.reduce
-          groupByFields      = query.by
-        }
+        aggregation = merge(
+          {
+            alignmentPeriod    = "300s"
+            perSeriesAligner   = query.align
+            crossSeriesReducer = query.reduce
+          },
+          length(query.by) == 0 ? {} : { groupByFields = query.by },
+        )
       }
     }
   }
@@ -59,9 +64,7 @@ locals {
   ]
 
   number_tiles = [
-    for i, number in local.numbers : {
-      xPos   = i * 8
-      yPos   = 0
+    for i, number in local.numbers : merge({
       width  = 8
       height = 8
       widget = {
@@ -72,16 +75,15 @@ locals {
             sparkChartView  = { sparkChartType = "SPARK_LINE" }
           },
           number.red == null ? {} : {
-            thresholds = [{ value = number.red, color = "RED", direction = "ABOVE" }]
+            thresholds = [merge(number.red == 0 ? {} : { value = number.red }, { color = "RED", direction = "ABOVE" })]
           },
         )
       }
-    }
+    }, i == 0 ? {} : { xPos = i * 8 })
   ]
 
   chart_tiles = [
-    for i, chart in local.charts : {
-      xPos   = i % 2 * 24
+    for i, chart in local.charts : merge({
       yPos   = 8 + floor(i / 2) * 16
       width  = 24
       height = 16
@@ -91,7 +93,7 @@ locals {
           dataSets = [{ timeSeriesQuery = local.time_series_query[chart.query], plotType = chart.type }]
         }
       }
-    }
+    }, i % 2 == 0 ? {} : { xPos = 24 })
   ]
 }
 

@@ -3,7 +3,11 @@ locals {
   job_functions             = join("|", [for name, function in var.functions : function if name != "webhook"])
   main_subscriptions        = join("|", values(var.jobs))
   retry_subscriptions       = join("|", [for topic in values(var.jobs) : "${topic}-retry"])
-  dead_letter_subscriptions = join("|", concat([for topic in values(var.jobs) : "${topic}-dead-letter"], var.consumer_dead_letters))
+  consumer_subscriptions    = join("|", var.consumers)
+  dead_letter_subscriptions = join("|", concat([for topic in values(var.jobs) : "${topic}-dead-letter"], [for name in var.consumers : "${name}-dead-letter"]))
+
+  # The services whose quotas a job or an event can spend.
+  quota_services = join("|", [for service in ["bigquery", "firestore", "pubsub", "run", "secretmanager"] : "${service}.googleapis.com"])
 
   webhook = var.functions["webhook"]
 

@@ -1,6 +1,6 @@
 output "alerts" {
   description = "Alerts by the name of their runbook."
-  value       = { for name, policy in google_monitoring_alert_policy.this : name => policy.name }
+  value       = merge(module.alerts.names, module.log_alerts.names)
 }
 
 output "dashboard" {

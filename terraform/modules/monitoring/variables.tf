@@ -1,5 +1,5 @@
-variable "consumer_dead_letters" {
-  description = "Dead-letter subscriptions of the company's own event consumers."
+variable "consumers" {
+  description = "Subscriptions of the company's own event consumers; their dead letters are named after them."
   type        = list(string)
   default     = []
   nullable    = false
@@ -15,6 +15,15 @@ variable "jobs" {
   description = "Topics, by kind of job."
   type        = map(string)
   nullable    = false
+}
+
+variable "logs" {
+  description = "Shares of log lines that are kept, 0 to 1: of jobs that succeeded, and of requests that succeeded. Warnings and errors always are."
+  type = object({
+    jobs     = number
+    requests = number
+  })
+  nullable = false
 }
 
 variable "name" {
@@ -52,18 +61,20 @@ variable "runbooks_url" {
 }
 
 variable "thresholds" {
-  description = "When alerts fire. Ratios are 0 to 1, ages and latencies seconds."
+  description = "When alerts fire. Ratios are 0 to 1, ages and latencies seconds; webhook_silent_hours is 0 for never."
   type = object({
-    dead_letters              = number
-    main_lane_age_seconds     = number
-    retry_lane_age_seconds    = number
-    push_error_ratio          = number
-    function_latency_seconds  = number
-    webhook_latency_seconds   = number
-    webhook_unauthorized      = number
-    bounce_ratio              = number
-    spam_ratio                = number
-    minimum_sends_for_a_ratio = number
+    dead_letters               = number
+    main_lane_age_seconds      = number
+    retry_lane_age_seconds     = number
+    consumer_age_seconds       = number
+    push_error_ratio           = number
+    function_latency_seconds   = number
+    webhook_latency_seconds    = number
+    webhook_unauthorized_ratio = number
+    webhook_silent_hours       = number
+    bounce_ratio               = number
+    spam_ratio                 = number
+    minimum_sends_for_a_ratio  = number
   })
   nullable = false
 }

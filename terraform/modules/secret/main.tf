@@ -1,3 +1,11 @@
+# The first reminder comes once the days are over, counted from the apply that asked for reminders. Not a date in the settings: one that has
+# passed would be refused, and one that is wrong could not be put right below.
+resource "time_offset" "first_reminder" {
+  count = var.rotation == null ? 0 : 1
+
+  offset_days = var.rotation.every_days
+}
+
 # The secret without its value: versions are added with gcloud, so no value is ever in a plan or a state.
 resource "google_secret_manager_secret" "this" {
   project             = var.project_id
@@ -35,7 +43,7 @@ resource "google_secret_manager_secret" "this" {
     for_each = var.rotation == null ? [] : [var.rotation]
 
     content {
-      next_rotation_time = rotation.value.first
+      next_rotation_time = time_offset.first_reminder[0].rfc3339
       rotation_period    = "${rotation.value.every_days * 86400}s"
     }
   }
@@ -49,7 +57,7 @@ resource "google_secret_manager_secret" "this" {
   }
 
   lifecycle {
-    # Secret Manager moves it on with each reminder.
+    # Secret Manager moves it on with each reminder. By hand: gcloud secrets update NAME --next-rotation-time=TIME.
     ignore_changes = [rotation[0].next_rotation_time]
   }
 }

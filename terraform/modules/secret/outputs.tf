@@ -1,6 +1,11 @@
 output "id" {
-  description = "projects/P/secrets/NAME: what functions are told."
+  description = "projects/P/secrets/NAME: what functions are told. Known once its readers may read it."
   value       = google_secret_manager_secret.this.id
+
+  depends_on = [
+    google_secret_manager_secret_iam_member.readers,
+    google_secret_manager_secret_iam_member.readers_see_versions,
+  ]
 }
 
 output "secret_id" {

@@ -37,9 +37,8 @@ variable "replicas" {
 }
 
 variable "rotation" {
-  description = "When the first reminder comes, and every how many days after."
+  description = "Days between reminders to change the value; left out, none are sent."
   type = object({
-    first      = string
     every_days = number
   })
   default = null

@@ -35,6 +35,32 @@ resource "google_bigquery_table" "this" {
     field         = each.value.partition_field
     expiration_ms = var.expiry_days == null ? null : var.expiry_days * 86400000
   }
+
+  lifecycle {
+    precondition {
+      condition     = length(local.dropped[each.key]) == 0
+      error_message = "${each.key} has columns that ${each.value.schema} does not list, and applying would delete them with all they hold: ${join(", ", local.dropped[each.key])}. To go back to earlier code keep these Terraform files and set source_root (docs/deploy.md, Going back); a column that was added by hand is added to the schema."
+    }
+  }
+}
+
+locals {
+  # Names of columns, and of fields one level down, as RECORD.FIELD.
+  columns = {
+    for name, table in local.tables : name => flatten([
+      for column in jsondecode(file("${var.schemas}/${table.schema}")) :
+      concat([column.name], [for field in lookup(column, "fields", []) : "${column.name}.${field.name}"])
+    ])
+  }
+
+  columns_now = {
+    for name, schema in var.columns_now : name => flatten([
+      for column in jsondecode(schema) :
+      concat([column.name], [for field in lookup(column, "fields", []) : "${column.name}.${field.name}"])
+    ])
+  }
+
+  dropped = { for name in keys(local.tables) : name => setsubtract(lookup(local.columns_now, name, []), local.columns[name]) }
 }
 
 # BigQuery checks a view's query when it is made, so views that read views come after these: one resource per layer of views.json.

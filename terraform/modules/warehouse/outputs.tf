@@ -1,7 +1,7 @@
 output "dataset_id" {
-  description = "Name of the dataset. Known once its tables are there."
+  description = "Name of the dataset. Known once its tables are there and its writers may write."
   value       = google_bigquery_dataset.this.dataset_id
-  depends_on  = [google_bigquery_table.this]
+  depends_on  = [google_bigquery_table.this, google_bigquery_table_iam_member.writers]
 }
 
 output "views" {

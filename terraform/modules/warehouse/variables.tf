@@ -5,6 +5,13 @@ variable "analysts" {
   nullable    = false
 }
 
+variable "columns_now" {
+  description = "Schemas (JSON) of tables that are there already, by table. An apply that would drop one of their columns is refused."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "dataset_id" {
   description = "Name of the dataset: letters, digits and _."
   type        = string

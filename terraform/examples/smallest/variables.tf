@@ -1,0 +1,4 @@
+variable "project_id" {
+  description = "The Google Cloud project."
+  type        = string
+}
