@@ -111,6 +111,8 @@ class MicroBatcher[Item]:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._dispatched_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
+        self._with_deadline: dict[Entry[Item], float] = {}
+        self._expiry: asyncio.TimerHandle | None = None
 
     async def submit(
         self,
@@ -142,7 +144,8 @@ class MicroBatcher[Item]:
             raise BacklogFullError
         loop = asyncio.get_running_loop()
         entry = Entry(item, size, keys, exclusive, deadline, loop.create_future())
-        timer = None if deadline is None else loop.call_at(deadline, self._expire, entry)
+        if deadline is not None:
+            self._expire_at(entry, deadline)
         self._waiting[entry] = None
         self._waiting_bytes += size
         self._schedule()
@@ -150,8 +153,7 @@ class MicroBatcher[Item]:
             if error := await entry.result:
                 raise error.with_traceback(None)
         finally:
-            if timer is not None:
-                timer.cancel()
+            self._with_deadline.pop(entry, None)
             self._remove(entry)  # it still waits if its caller was cancelled
 
     def give_back_late(self, entries: Sequence[Entry[Item]]) -> list[Entry[Item]]:
@@ -172,9 +174,25 @@ class MicroBatcher[Item]:
             entry.settle(NotSentError())
         return entry.is_settled
 
-    def _expire(self, entry: Entry[Item]) -> None:
-        entry.settle(NotSentError() if entry in self._waiting else ResultLateError())
-        self._remove(entry)
+    def _expire_at(self, entry: Entry[Item], deadline: float) -> None:
+        """Settle ``entry`` at ``deadline``. There is one timer for all: one each would cost half an item's CPU."""
+        self._with_deadline[entry] = deadline
+        if self._expiry is None or deadline < self._expiry.when():
+            self._set_expiry(deadline)
+
+    def _set_expiry(self, when: float | None) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._expiry = None if when is None else asyncio.get_running_loop().call_at(when, self._expire)
+
+    def _expire(self) -> None:
+        # The loop calls a timer when it is due to within the clock's resolution, which may be a moment early.
+        now = max(asyncio.get_running_loop().time(), self._expiry.when() if self._expiry else 0.0)
+        for entry in [entry for entry, deadline in self._with_deadline.items() if deadline <= now]:
+            del self._with_deadline[entry]
+            entry.settle(NotSentError() if entry in self._waiting else ResultLateError())
+            self._remove(entry)
+        self._set_expiry(min(self._with_deadline.values(), default=None))
 
     def _remove(self, entry: Entry[Item]) -> None:
         if entry in self._waiting:
