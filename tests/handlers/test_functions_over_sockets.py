@@ -65,7 +65,7 @@ async def test_a_push_is_a_call_and_a_failure_a_dead_letter(
             await push(Push(JOBS[kind])),
             await push(Push(JOBS[kind], attempt=2)),
             await push(Push(other, {"job_id": "refused"})),
-            await push(Push({"canary": CANARY}, {"job_id": "malformed"})),
+            await push(Push({"note": CANARY}, {"job_id": "malformed"})),
             (await pubsub.post(process.url, content=b"hello")).status_code,
             (await pubsub.get(process.url)).status_code,
         ]
