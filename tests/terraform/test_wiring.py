@@ -28,7 +28,7 @@ def test_every_environment_and_example_is_wired(roots: Roots, root: str) -> None
 
 FAULTS: dict[str, tuple[Fault, str]] = {
     "agent may not forward to the retry topic": (
-        without('module.job["track"].google_pubsub_topic_iam_member.pubsub_forwards'),
+        without('module.job["track"].google_pubsub_topic_iam_member.pubsub_forwards[0]'),
         "Pub/Sub's agent may not publish to prod-cio-track-retry: prod-cio-track cannot forward",
     ),
     "agent may not acknowledge": (
