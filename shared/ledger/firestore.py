@@ -31,6 +31,7 @@ from .protocol import (
     Claimed,
     Conflict,
     LedgerError,
+    ProfileState,
     Record,
     Take,
     Token,
@@ -127,14 +128,26 @@ class FirestoreLedger:
                 document = self._document(self._collection, claim.key)
                 await document.update({"state": "unknown"}, option=_as_of(claim.token.proof), **_LIMITS)
 
-    async def state(self, key: str) -> str | None:
+    async def state(self, key: str) -> ProfileState | None:
         async with _bounded():
             found = await self._document(self._profiles, hashed(key)).get(**_LIMITS)
-            return str(found.get("state")) if found.exists else None
+            return ProfileState(str(found.get("state")), found.update_time) if found.exists else None
 
-    async def remember(self, key: str, state: str) -> None:
+    async def remember(self, key: str, text: str, previous: ProfileState | None) -> ProfileState | None:
+        document, identity = self._document(self._profiles, hashed(key)), uuid.uuid4().hex
+        fields = {"state": text, "token": identity}
         async with _bounded():
-            await self._document(self._profiles, hashed(key)).set({"state": state}, **_LIMITS)
+            try:
+                if previous is None:
+                    written = await document.create(fields, **_LIMITS)
+                else:
+                    written = await document.update(fields, option=_as_of(previous.token), **_LIMITS)
+            except _OTHERWISE:
+                written = await document.get(**_LIMITS)
+                # A write whose answer was lost has been repeated by the client, and met itself.
+                if not written.exists or written.get("token") != identity:
+                    return None
+            return ProfileState(text, written.update_time)
 
     def _document(self, collection: str, name: str) -> Any:
         if not isinstance(self._given, AsyncClient):

@@ -90,14 +90,39 @@ class Ledger(Protocol):
         """It may have happened: the next claim is a retaken one, at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProfileState:
+    """What is stored of one user.
+
+    Args:
+        text: The text that was remembered.
+        token: Proof of this very write, opaque to all but the ledger that gave it.
+    """
+
+    text: str
+    token: object
+
+
 class ProfileStates(Protocol):
-    """What was last applied of each user; kept for good. Both raise ``LedgerError`` when the store does not answer."""
+    """One text per user, kept for good and changed by compare-and-set.
 
-    async def state(self, key: str) -> str | None:
-        """What was remembered last of the user ``key`` names."""
+    Both methods raise ``LedgerError`` if the store does not answer.
+    """
 
-    async def remember(self, key: str, state: str) -> None:
-        """Remember ``state``: a content hash, or a word such as ``suppressed``."""
+    async def state(self, key: str) -> ProfileState | None:
+        """Read what is stored under ``key``, any text; None if nothing is."""
+
+    async def remember(self, key: str, text: str, previous: ProfileState | None) -> ProfileState | None:
+        """Store ``text`` under ``key`` if ``previous`` is what is stored there still.
+
+        Args:
+            key: Any text.
+            text: What to store.
+            previous: What was read, or what the last ``remember`` returned; None if nothing is to be there.
+
+        Returns:
+            The new state, or None if somebody else wrote since: then nothing was changed.
+        """
 
 
 @dataclass(frozen=True, slots=True)
