@@ -73,11 +73,12 @@ _decode = msgspec.json.Decoder(_Push).decode
 def read_push(
     body: bytes, lanes: Sequence[LaneName] = UNORDERED_LANES, *, deadline: float = float("inf")
 ) -> PushMessage:
-    """Read the body of a push that is to be answered by ``deadline``.
+    """Read the body of a push.
 
     Args:
         body: Body of the request.
         lanes: Lanes of the topic, in the order in which a job passes them.
+        deadline: ``time.monotonic()`` by which the push is to be answered.
 
     Raises:
         NotAPushError: if it is not one.
