@@ -205,8 +205,10 @@ class World:
         return options
 
     def _faults(self, step: _Step) -> list[Callable[[_Step], None]]:
-        common = [self._crash_before, self._crash_after]
-        return [*common, self._lose_answer, self._arrive_late, self._fail] if step.kind == "call" else common
+        common: list[Callable[[_Step], None]] = [self._crash_before, self._crash_after]
+        if step.kind == "call":
+            common += [self._lose_answer, self._arrive_late, self._fail]
+        return common
 
     def _deliver(self, sync: Sync, job: Job) -> None:
         task = asyncio.ensure_future(sync(job.message()))

@@ -46,8 +46,10 @@ resource "google_pubsub_subscription_iam_member" "pubsub_forwards" {
 
 # The function may publish to its retry topic: it moves a job that spent the main lane's attempts, and keeps its key with it.
 resource "google_pubsub_topic_iam_member" "function_retries" {
+  count = length(google_pubsub_topic.retry)
+
   project = var.project_id
-  topic   = google_pubsub_topic.retry.name
+  topic   = google_pubsub_topic.retry[count.index].name
   role    = "roles/pubsub.publisher"
   member  = var.function.member
 }
