@@ -107,12 +107,14 @@ class World:
         choose: Decides what happens next.
         faults: How many crashes, lost answers and late calls there may be.
         duplicates: How many deliveries there may be beside one that is under way.
+        preemptions: How often a delivery that could go on is left for something else; None sets no limit.
     """
 
     jobs: Sequence[Job]
     choose: Choose
     faults: int = 0
     duplicates: int = 0
+    preemptions: int | None = None
     person: CustomerIO = field(default_factory=CustomerIO)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
 
@@ -127,6 +129,7 @@ class World:
         self._changes = 0
         self._gave_up_at: dict[int, int] = {}
         self._waited_at = -1
+        self._current: asyncio.Task[Outcome] | None = None
 
     # What the function is wired to.
 
@@ -183,8 +186,11 @@ class World:
         return "workspace"
 
     def _options(self, sync: Sync) -> list[Callable[[], None]]:
-        options: list[Callable[[], None]] = [partial(self._proceed, step) for step in self._steps]
-        options += [partial(self._land, land) for land in self._landing]
+        current = [step for step in self._steps if step.task is self._current]
+        arrivals = [partial(self._land, land) for land in self._landing]
+        if current and self.preemptions == 0:
+            return [*self._ways_on(current), *arrivals]
+        options = [*self._ways_on(self._steps), *arrivals]
         under_way = list(self._job_of.values())
         for job in self.jobs:
             if job.number not in self.outcomes and job not in under_way:
@@ -193,9 +199,6 @@ class World:
                 options.append(partial(self._deliver, sync, job))
             elif self.duplicates and under_way.count(job) == 1:
                 options.append(partial(self._deliver_twice, sync, job))
-        if self.faults:
-            for step in self._steps:
-                options += [partial(fault, step) for fault in self._faults(step)]
         # A lease is longer than any call is on its way: time passes only where none is.
         is_quiet = not self._landing and all(step.kind == "read" for step in self._steps)
         if is_quiet and self._waited_at != self._changes:
@@ -203,6 +206,12 @@ class World:
         if len(self.outcomes) == len(self.jobs) and not self._steps and not self._landing:
             return []
         return options
+
+    def _ways_on(self, steps: Sequence[_Step]) -> list[Callable[[], None]]:
+        ways: list[Callable[[], None]] = [partial(self._proceed, step) for step in steps]
+        if self.faults:
+            ways += [partial(fault, step) for step in steps for fault in self._faults(step)]
+        return ways
 
     def _faults(self, step: _Step) -> list[Callable[[_Step], None]]:
         common: list[Callable[[_Step], None]] = [self._crash_before, self._crash_after]
@@ -213,12 +222,19 @@ class World:
     def _deliver(self, sync: Sync, job: Job) -> None:
         task = asyncio.ensure_future(sync(job.message()))
         self._job_of[task] = job
+        self._turn_to(task)
+
+    def _turn_to(self, task: "asyncio.Task[Outcome]") -> None:
+        if self.preemptions and task is not self._current and any(step.task is self._current for step in self._steps):
+            self.preemptions -= 1
+        self._current = task
 
     def _deliver_twice(self, sync: Sync, job: Job) -> None:
         self.duplicates -= 1
         self._deliver(sync, job)
 
     def _proceed(self, step: _Step) -> None:
+        self._turn_to(step.task)
         self._steps.remove(step)
         self._changes += step.kind != "read"
         step.result.set_result(step.effect())
