@@ -187,10 +187,10 @@ class World:
 
     def _options(self, sync: Sync) -> list[Callable[[], None]]:
         current = [step for step in self._steps if step.task is self._current]
-        arrivals = [partial(self._land, land) for land in self._landing]
+        arrivals: list[Callable[[], None]] = [partial(self._land, land) for land in self._landing]
         if current and self.preemptions == 0:
-            return [*self._ways_on(current), *arrivals]
-        options = [*self._ways_on(self._steps), *arrivals]
+            return self._ways_on(current) + arrivals
+        options = self._ways_on(self._steps) + arrivals
         under_way = list(self._job_of.values())
         for job in self.jobs:
             if job.number not in self.outcomes and job not in under_way:
