@@ -140,7 +140,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
         "prod-cio-track is told of prod-cio-track-dead-letter and may not publish to it",
     ),
     "may not move a job to the retry lane": (
-        without('module.job["track"].google_pubsub_topic_iam_member.function_retries'),
+        without('module.job["track"].google_pubsub_topic_iam_member.function_retries[0]'),
         "prod-cio-track may not move jobs to prod-cio-track-retry",
     ),
     "may not write rows": (
