@@ -90,6 +90,7 @@ class FirestoreLedger:
                     "lease_until": now + timedelta(seconds=lease_seconds),
                     "result": "",
                     "token": identity,
+                    "unknowns": decision.unknowns,
                     "expires_at": now + RETENTION,
                 }
                 try:
@@ -100,7 +101,7 @@ class FirestoreLedger:
                     if not found.exists or found.get("token") != identity:
                         continue
                     written = found
-                return Claimed(name, Token(written.update_time, fingerprint), decision.retaken)
+                return Claimed(name, Token(written.update_time, fingerprint), decision.retaken, decision.unknowns)
 
     async def finish(self, claim: Claimed, result: str) -> None:
         fields, written_at = {"state": "done", "result": result}, claim.token.proof
@@ -122,11 +123,12 @@ class FirestoreLedger:
                 document = self._document(self._collection, claim.key)
                 await document.delete(option=_as_of(claim.token.proof), **_LIMITS)
 
-    async def unknown(self, claim: Claimed) -> None:
+    async def unknown(self, claim: Claimed, *, counted: bool = False) -> None:
         async with _bounded():
             with suppress(*_OTHERWISE):
                 document = self._document(self._collection, claim.key)
-                await document.update({"state": "unknown"}, option=_as_of(claim.token.proof), **_LIMITS)
+                fields = {"state": "unknown", "unknowns": claim.unknowns + counted}
+                await document.update(fields, option=_as_of(claim.token.proof), **_LIMITS)
 
     async def state(self, key: str) -> ProfileState | None:
         async with _bounded():
@@ -170,7 +172,9 @@ def _record(found: Any) -> Record | None:
     if found is None or not found.exists:
         return None
     stored = found.to_dict()
-    return Record(stored["fingerprint"], stored["state"], stored["lease_until"], stored["result"])
+    return Record(
+        stored["fingerprint"], stored["state"], stored["lease_until"], stored["result"], stored.get("unknowns", 0)
+    )
 
 
 @asynccontextmanager

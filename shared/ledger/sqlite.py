@@ -35,7 +35,7 @@ _TABLES = """
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS claims (
     key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL, lease_until REAL NOT NULL,
-    result TEXT NOT NULL, token TEXT NOT NULL, expires_at REAL NOT NULL
+    result TEXT NOT NULL, token TEXT NOT NULL, expires_at REAL NOT NULL, unknowns INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS claims_by_expiry ON claims (expires_at);
 CREATE TABLE IF NOT EXISTS profile_states (
@@ -78,9 +78,10 @@ class SQLiteLedger:
             "DELETE FROM claims WHERE key = ? AND token = ? AND state = 'claimed'", claim.key, claim.token.proof
         )
 
-    async def unknown(self, claim: Claimed) -> None:
+    async def unknown(self, claim: Claimed, *, counted: bool = False) -> None:
         await self._change(
-            "UPDATE claims SET state = 'unknown' WHERE key = ? AND token = ? AND state = 'claimed'",
+            "UPDATE claims SET state = 'unknown', unknowns = ? WHERE key = ? AND token = ? AND state = 'claimed'",
+            claim.unknowns + counted,
             claim.key,
             claim.token.proof,
         )
@@ -143,10 +144,10 @@ class SQLiteLedger:
             token = Token(uuid.uuid4().hex, fingerprint)
             lease_until, expires_at = now + timedelta(seconds=lease_seconds), now + RETENTION
             db.execute(
-                "INSERT OR REPLACE INTO claims VALUES (?, ?, 'claimed', ?, '', ?, ?)",
-                (key, fingerprint, lease_until.timestamp(), token.proof, expires_at.timestamp()),
+                "INSERT OR REPLACE INTO claims VALUES (?, ?, 'claimed', ?, '', ?, ?, ?)",
+                (key, fingerprint, lease_until.timestamp(), token.proof, expires_at.timestamp(), found.unknowns),
             )
-            return Claimed(key, token, found.retaken)
+            return Claimed(key, token, found.retaken, found.unknowns)
 
     def _sweep(self, db: sqlite3.Connection, now: datetime) -> None:
         if self._claims % _CLAIMS_BETWEEN_SWEEPS == 0:
@@ -169,7 +170,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
 
 
 def _read(db: sqlite3.Connection, key: str) -> Record | None:
-    query = "SELECT fingerprint, state, lease_until, result FROM claims WHERE key = ?"
+    query = "SELECT fingerprint, state, lease_until, result, unknowns FROM claims WHERE key = ?"
     with closing(db.execute(query, (key,))) as rows:
         row = rows.fetchone()
-    return None if row is None else Record(row[0], row[1], datetime.fromtimestamp(row[2], UTC), row[3])
+    return None if row is None else Record(row[0], row[1], datetime.fromtimestamp(row[2], UTC), row[3], row[4])

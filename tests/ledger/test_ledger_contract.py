@@ -260,3 +260,14 @@ async def test_a_profile_is_no_claim(ledger: LedgerAndStates) -> None:
     await ledger.remember("key", "suppressed", None)
     await ledger.finish(claimed(await take(ledger)), "result")
     assert await stored(ledger, "key") == "suppressed"
+
+
+async def test_counted_unknown_outcomes_add_up_and_end_with_the_record(ledger: LedgerAndStates) -> None:
+    for expected, counted in enumerate((True, True, False)):
+        claim = claimed(await take(ledger))
+        assert claim.unknowns == expected
+        await ledger.unknown(claim, counted=counted)
+    again = claimed(await take(ledger))
+    assert again.unknowns == 2
+    await ledger.release(again)
+    assert claimed(await take(ledger)).unknowns == 0
