@@ -46,6 +46,18 @@ OTHERS_SUCCEED_SECONDS = 60.0
 # One batch is answered in well under a second.
 TRACK_REQUEST_SECONDS = 10.0
 
+# --- Sync ------------------------------------------------------------------------------------------
+
+# All calls of one job. A request that is on the wire by then ends within two request times.
+PROFILE_CALLS_SECONDS = 40.0
+# Other jobs of the user wait this long for a delivery that does not say how it ended: longer than any of its calls can
+# be on the wire, so that none arrives after theirs.
+PROFILE_LEASE_SECONDS = 70.0
+# A push waits this long for another one about the same user, and reads what is stored after pauses that grow.
+PROFILE_WAIT_SECONDS = 10.0
+PROFILE_MIN_PAUSE_SECONDS = 0.02
+PROFILE_MAX_PAUSE_SECONDS = 1.0
+
 # --- Ledger ----------------------------------------------------------------------------------------
 
 # One method of a ledger, however many requests it takes.

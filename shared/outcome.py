@@ -13,6 +13,7 @@ ErrorClass = Literal[
     "rejected",  # Customer.io refused it: 400, 403, 404, 413, 422 or an item of a 207
     "expired",  # `expires_at` had passed
     "unknown_outcome",  # a send that may or may not have happened, under `at_most_once`
+    "forgotten",  # a record of a user who was deleted, without `restore`
     "key_conflict",  # the same job_id came with another body
     "attempts_spent",  # the last attempt of the retry lane failed too
     "not_an_event",  # a webhook whose signature is right and whose body is not an event
@@ -36,13 +37,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Done(Outcome, frozen=True, kw_only=True):
-    """Applied now, or known to have been applied before.
+    """Applied now or before, or not to be applied because Customer.io has it so, or newer, already.
 
     Args:
         how: ``sent_not_recorded`` where the ledger did not take the record: the same job would be sent again.
     """
 
-    how: Literal["applied", "already_done", "unchanged", "sent_not_recorded"] = "applied"
+    how: Literal["applied", "already_done", "unchanged", "superseded", "sent_not_recorded"] = "applied"
 
 
 class Failed(Outcome, frozen=True, kw_only=True):
@@ -73,6 +74,7 @@ class Retry(Outcome, frozen=True, kw_only=True):
         message: A sentence for the operator.
         needs_operator: Whether nothing passes until a person acts (wrong key, wrong region). Logged as CRITICAL, once
             per instance and reason.
+        is_unknown: Whether Customer.io may have accepted it.
         moved: Whether the job is in the retry lane by now: then this delivery is acknowledged.
     """
 
@@ -81,6 +83,7 @@ class Retry(Outcome, frozen=True, kw_only=True):
     upstream_status: int | None = None
     message: str = ""
     needs_operator: bool = False
+    is_unknown: bool = False
     moved: bool = False
 
     @property

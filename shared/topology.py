@@ -1,17 +1,23 @@
 """The one description of topics, lanes, limits and functions, read by the code, the local stack and Terraform.
 
-``topology.json`` holds the values. A topic ``T`` has the topics ``T``, ``T-retry`` and ``T-dead-letter``, and
-one subscription per topic, named like the topic it reads. ``T`` forwards to ``T-retry`` when its attempts are spent,
-``T-retry`` to ``T-dead-letter``; the first two push to the function, the last is pulled by the operator.
+``topology.json`` holds the values. Each topic has one subscription of the same name.
+
+A kind of unordered jobs has three topics: ``T`` (lane ``main``), ``T-retry`` (lane ``retry``) and ``T-dead-letter``. A
+job moves to the next one when its attempts are spent. Ordered jobs have ``T`` (lane ``patient``) and ``T-dead-letter``
+only: a job that moved to another topic would be overtaken by the later ones of its ordering key. Lanes push to the
+function. Dead letters are pulled by the operator.
 """
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
-LaneName = Literal["main", "retry"]
+LaneName = Literal["main", "retry", "patient"]
+# Lanes of a topic without order, and of an ordered one, in the order in which a job passes them.
+UNORDERED_LANES: tuple[LaneName, ...] = ("main", "retry")
+ORDERED_LANES: tuple[LaneName, ...] = ("patient",)
 RETRY_SUFFIX = "-retry"
 DEAD_LETTER_SUFFIX = "-dead-letter"
 
@@ -43,6 +49,14 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ack_deadline_seconds: int
 
 
+class Hop(NamedTuple):
+    """One push subscription: its lane, the topic that it reads and is named like, and the topic that it forwards to."""
+
+    lane: LaneName
+    topic: str
+    next_topic: str
+
+
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One topic, the function that its messages are pushed to, and the account's rate that the function uses."""
 
@@ -50,6 +64,7 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     function: str
     rate: str | None
     ordered: bool
+    lanes: tuple[LaneName, ...]
 
     @property
     def retry_name(self) -> str:
@@ -58,6 +73,17 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def dead_letter_name(self) -> str:
         return f"{self.name}{DEAD_LETTER_SUFFIX}"
+
+    @property
+    def hops(self) -> list[Hop]:
+        """The push subscriptions, in the order in which a job passes them."""
+        topics = [self.retry_name if lane == "retry" else self.name for lane in self.lanes]
+        return [Hop(*hop) for hop in zip(self.lanes, topics, [*topics[1:], self.dead_letter_name], strict=True)]
+
+    @property
+    def topic_names(self) -> list[str]:
+        """Every topic of this kind: those of its lanes, then the one of its dead letters."""
+        return [*(hop.topic for hop in self.hops), self.dead_letter_name]
 
 
 class DeadLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,7 +106,7 @@ class Function(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of ``topology.json``. Every topic has the same lanes."""
+    """All of ``topology.json``. A topic names those of the lanes that it has."""
 
     rates: dict[str, Rate]
     lanes: dict[LaneName, Lane]

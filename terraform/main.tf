@@ -78,7 +78,7 @@ module "job" {
   region     = var.region
   topic      = "${local.prefix}${each.value.name}"
   ordered    = each.value.ordered
-  lanes      = local.topology.lanes
+  lanes      = { for lane in each.value.lanes : lane => local.topology.lanes[lane] }
 
   dead_letter_retention_days = local.topology.dead_letter.retention_days
   storage_regions            = local.message_regions

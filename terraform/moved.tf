@@ -100,3 +100,13 @@ moved {
   to   = google_service_account.function["webhook"]
 }
 
+# Ordered jobs had a main and a retry lane once. Their subscriptions stay what they are, with all that waits in them.
+moved {
+  from = module.job["identify"].google_pubsub_subscription.lane["main"]
+  to   = module.job["identify"].google_pubsub_subscription.lane["patient"]
+}
+
+moved {
+  from = module.job["sync"].google_pubsub_subscription.lane["main"]
+  to   = module.job["sync"].google_pubsub_subscription.lane["patient"]
+}

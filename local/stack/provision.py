@@ -8,7 +8,7 @@ from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.cloud.pubsub_v1.types import DeadLetterPolicy, ExpirationPolicy, PushConfig, RetryPolicy, Subscription
 
 from local import deadlines
-from shared.topology import Lane, Topic, topology
+from shared.topology import Hop, Topic, topology
 
 
 def provision(
@@ -24,7 +24,7 @@ def provision(
     """
     with PublisherClient() as publisher, SubscriberClient() as subscriber:
         for kind in topology().topics.values():
-            for topic in (kind.name, kind.retry_name, kind.dead_letter_name):
+            for topic in kind.topic_names:
                 _create_if_absent(publisher.create_topic, {"name": f"projects/{project}/topics/{topic}"})
             for subscription in _subscriptions(kind, project, endpoints[kind.function], backoff_scale):
                 if emulator:
@@ -33,12 +33,7 @@ def provision(
 
 
 def _subscriptions(kind: Topic, project: str, endpoint: str, backoff_scale: float) -> list[Subscription]:
-    hops = {"main": (kind.name, kind.retry_name), "retry": (kind.retry_name, kind.dead_letter_name)}
-    pushed = [
-        _pushed(kind, topology().lanes[lane], project, here, there, endpoint, backoff_scale)
-        for lane, (here, there) in hops.items()
-        if lane in topology().lanes
-    ]
+    pushed = [_pushed(kind, hop, project, endpoint, backoff_scale) for hop in kind.hops]
     kept = Subscription(
         name=f"projects/{project}/subscriptions/{kind.dead_letter_name}",
         topic=f"projects/{project}/topics/{kind.dead_letter_name}",
@@ -49,12 +44,11 @@ def _subscriptions(kind: Topic, project: str, endpoint: str, backoff_scale: floa
     return [*pushed, kept]
 
 
-def _pushed(
-    kind: Topic, lane: Lane, project: str, topic: str, next_topic: str, endpoint: str, backoff_scale: float
-) -> Subscription:
+def _pushed(kind: Topic, hop: Hop, project: str, endpoint: str, backoff_scale: float) -> Subscription:
+    lane = topology().lanes[hop.lane]
     return Subscription(
-        name=f"projects/{project}/subscriptions/{topic}",
-        topic=f"projects/{project}/topics/{topic}",
+        name=f"projects/{project}/subscriptions/{hop.topic}",
+        topic=f"projects/{project}/topics/{hop.topic}",
         push_config=PushConfig(push_endpoint=endpoint),
         ack_deadline_seconds=lane.ack_deadline_seconds,
         enable_message_ordering=kind.ordered,
@@ -64,7 +58,7 @@ def _pushed(
             maximum_backoff=timedelta(seconds=lane.maximum_backoff_seconds / backoff_scale),
         ),
         dead_letter_policy=DeadLetterPolicy(
-            dead_letter_topic=f"projects/{project}/topics/{next_topic}",
+            dead_letter_topic=f"projects/{project}/topics/{hop.next_topic}",
             max_delivery_attempts=lane.max_delivery_attempts,
         ),
     )

@@ -43,11 +43,7 @@ def _show(target: Target, source: BacklogSource, *, as_json: bool) -> None:
     lanes = [
         (kind, lane, target.subscription(topic))
         for kind, shape in topology().topics.items()
-        for lane, topic in (
-            ("main", shape.name),
-            ("retry", shape.retry_name),
-            ("dead-letter", shape.dead_letter_name),
-        )
+        for lane, topic in (*((hop.lane, hop.topic) for hop in shape.hops), ("dead-letter", shape.dead_letter_name))
     ]
     known = source.backlogs([subscription for _, _, subscription in lanes])
     if not known:

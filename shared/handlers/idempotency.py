@@ -10,7 +10,7 @@ claim ── already done ──────────────────
   v
 call ─── accepted ── finish ─────────────────────────> done
   │ ──── nothing sent, or refused ── release ────────> retry, or failed
-  │ ──── outcome unknown ── kept as unknown ─────────> retry, or failed under at_most_once
+  │ ──── outcome unknown ── kept as unknown ─────────> retry, or failed under at_most_once or at the fifth of its own
 """
 
 import asyncio
@@ -31,6 +31,9 @@ from ..lifetime import Lifetime
 from ..outcome import Done, Failed, Outcome, Retry
 from ..pubsub.message import PushMessage
 from .outcomes import ledger_unavailable, outcome_of
+
+# Unknown outcomes of one job, while others succeed, after which a person decides.
+_MAX_UNKNOWN_OUTCOMES = 5
 
 
 class Call(Protocol):
@@ -54,6 +57,7 @@ class Idempotency:
         self._ledger = ledger
         self._scope = scope
         self._lifetime = lifetime
+        self._succeeded_at = float("-inf")
 
     async def run(self, call: Call, message: PushMessage, attributes: JobAttributes, *, subject: str = "") -> Outcome:
         """Settle the job of ``message`` by ``call``, which returns what Customer.io named the result."""
@@ -99,14 +103,17 @@ class Idempotency:
         try:
             result = await self._in_time(call, permit, message.deadline)
         except UnknownOutcomeError as error:
-            await self._ledger.unknown(claim)
-            if attributes.is_at_most_once:
+            # While others succeed, it is about this job: another try would end alike, and perhaps send each time.
+            is_its_own = time.monotonic() - self._succeeded_at < deadlines.OTHERS_SUCCEED_SECONDS
+            await self._ledger.unknown(claim, counted=is_its_own)
+            if attributes.is_at_most_once or claim.unknowns + is_its_own >= _MAX_UNKNOWN_OUTCOMES:
                 return _undecided(error.status, subject)
             return outcome_of(error, subject=subject, data=message.data)
         except CustomerIOError as error:
             # An earlier attempt of a claim that was taken over may have been accepted: it stays unknown.
             await (self._ledger.unknown(claim) if claim.retaken else self._ledger.release(claim))
             return outcome_of(error, subject=subject, data=message.data)
+        self._succeeded_at = time.monotonic()
         return await self._finish(claim, result, message.deadline, subject)
 
     async def _in_time(self, call: Call, permit: Permit, deadline: float) -> str:

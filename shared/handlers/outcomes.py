@@ -2,7 +2,13 @@
 
 import re
 
-from ..customerio.errors import ConfigurationError, CustomerIOError, RateLimitedError, RejectedError
+from ..customerio.errors import (
+    ConfigurationError,
+    CustomerIOError,
+    RateLimitedError,
+    RejectedError,
+    UnknownOutcomeError,
+)
 from ..ledger import LedgerError
 from ..outcome import Failed, Outcome, Retry
 from ..redaction import redacted
@@ -36,6 +42,7 @@ def outcome_of(error: CustomerIOError, *, subject: str, data: bytes) -> Outcome:
                 upstream_status=error.status,
                 message=error.message,
                 needs_operator=isinstance(error, ConfigurationError),
+                is_unknown=isinstance(error, UnknownOutcomeError),
                 subject=subject,
             )
 

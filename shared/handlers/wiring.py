@@ -22,12 +22,14 @@ def push_endpoint(handle: Handle, settings: Settings, lifetime: Lifetime) -> Pus
     _spare_the_collector()
     topic = next(topic for topic in topology().topics.values() if topic.function == settings.function)
     dead_letters = TopicPublisher(settings.dead_letter_topic, timeout=deadlines.PUBLISH_SECONDS)
-    retry_lane = TopicPublisher(settings.retry_topic, timeout=deadlines.PUBLISH_SECONDS)
+    retry_lane = None
+    if "retry" in topic.lanes:
+        retry_lane = RetryTopic(TopicPublisher(settings.retry_topic, timeout=deadlines.PUBLISH_SECONDS))
     return PushEndpoint(
         handle,
         DeadLetterTopic(dead_letters, settings.function),
         telemetry(settings),
-        retry_lane=None if topic.ordered else RetryTopic(retry_lane),
+        retry_lane=retry_lane,
         lifetime=lifetime,
     )
 

@@ -1,6 +1,6 @@
 """The sync topic: the application's own user record, or the word that the user is gone."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -23,7 +23,19 @@ from .checks import (
 from .fields import ID, Email
 
 # Fields that steer the sync and do not become attributes of the person.
-_STEERING_FIELDS = frozenset({"id", "preferences", "deleted"})
+_STEERING_FIELDS = frozenset({"id", "preferences", "deleted", "updated_at", "force", "restore"})
+
+UpdatedAt = Annotated[
+    int | float | str,
+    Meta(
+        description="when the record changed in its source: unix seconds, or ISO 8601 with an offset; an older record "
+        "never replaces a newer one; without it the time of the first publish counts; not an attribute"
+    ),
+]
+Force = Annotated[bool, Meta(description="apply it although nothing changed, to heal what was edited at Customer.io")]
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Preferences(msgspec.Struct):
@@ -49,6 +61,9 @@ class User(msgspec.Struct, kw_only=True):
         ]
         | None
     ) = None
+    updated_at: UpdatedAt | None = None
+    force: Force = False
+    restore: Annotated[bool, Meta(description="bring the id back although it was deleted")] = False
 
 
 class DeletedUser(msgspec.Struct, kw_only=True):
@@ -56,6 +71,8 @@ class DeletedUser(msgspec.Struct, kw_only=True):
 
     id: ID
     deleted: Annotated[bool, Meta(description="true")]
+    updated_at: UpdatedAt | None = None
+    force: Force = False
 
 
 class UserRecord(msgspec.Struct, frozen=True):
@@ -66,19 +83,29 @@ class UserRecord(msgspec.Struct, frozen=True):
         id: The user's id as text.
         attributes: The person's attributes, opt-ins included.
         wants_nothing: Whether the user opted out of both marketing and transactional messages.
+        empty: Names of the fields that are null.
+        updated_at: When the record changed in its source, in microseconds since 1970; None if it does not say.
+        force: Whether to apply it although nothing changed.
+        restore: Whether it may bring back an id that was deleted.
     """
 
     subject: str
     id: str
     attributes: dict[str, Any]
     wants_nothing: bool
+    empty: tuple[str, ...] = ()
+    updated_at: int | None = None
+    force: bool = False
+    restore: bool = False
 
 
 class UserDeleted(msgspec.Struct, frozen=True):
-    """A user whom Customer.io has to forget."""
+    """A user whom Customer.io has to forget. The fields are those of ``UserRecord``."""
 
     subject: str
     id: str
+    updated_at: int | None = None
+    force: bool = False
 
 
 def parse(data: bytes, _: JobAttributes) -> UserRecord | UserDeleted:
@@ -89,9 +116,9 @@ def parse(data: bytes, _: JobAttributes) -> UserRecord | UserDeleted:
     """
     check_data_size(data, limits.MAX_TRACK_DATA_BYTES)
     body = read_object(data)
-    if body.get("deleted") is not None and check_form(body, DeletedUser).deleted:
+    if body.get("deleted") is not None and (gone := check_form(body, DeletedUser)).deleted:
         identifier = _id(body)
-        return UserDeleted(f"id:{identifier}", identifier)
+        return UserDeleted(f"id:{identifier}", identifier, _updated_at(gone.updated_at), gone.force)
     user = check_form(body, User)
     identifier = _id(body)
     if user.email is not None:
@@ -102,7 +129,14 @@ def parse(data: bytes, _: JobAttributes) -> UserRecord | UserDeleted:
     check_item_size(item, len(data))
     wants = user.preferences or Preferences()
     return UserRecord(
-        f"id:{identifier}", identifier, attributes, wants_nothing=not (wants.marketing or wants.transactional)
+        subject=f"id:{identifier}",
+        id=identifier,
+        attributes=attributes,
+        wants_nothing=not (wants.marketing or wants.transactional),
+        empty=tuple(name for name, value in body.items() if value is None and name not in _STEERING_FIELDS),
+        updated_at=_updated_at(user.updated_at),
+        force=user.force,
+        restore=user.restore,
     )
 
 
@@ -124,12 +158,28 @@ def _attributes(body: Body, user: User) -> Body:
 
 def _seconds(value: int | str) -> int:
     if isinstance(value, str):
-        try:
-            instant = datetime.fromisoformat(value)
-        except ValueError:
-            instant = None
-        if instant is None or instant.tzinfo is None:
-            raise InvalidJob("created_at", "must be unix seconds, or ISO 8601 with an offset")
-        value = round(instant.timestamp())
+        value = round(_instant(value, "created_at").timestamp())
     check_timestamp(value, "created_at")
     return value
+
+
+def _updated_at(value: float | str | None) -> int | None:
+    """Microseconds since 1970."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        microseconds = (_instant(value, "updated_at") - _EPOCH) // timedelta(microseconds=1)
+    else:
+        microseconds = round(value * 1_000_000)
+    check_timestamp(microseconds // 1_000_000, "updated_at")
+    return microseconds
+
+
+def _instant(text: str, field: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise InvalidJob(field, "must be unix seconds, or ISO 8601 with an offset")
+    return instant

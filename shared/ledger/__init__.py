@@ -10,6 +10,7 @@ from .protocol import (
     Conflict,
     Ledger,
     LedgerError,
+    ProfileState,
     ProfileStates,
     Token,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Conflict",
     "Ledger",
     "LedgerError",
+    "ProfileState",
     "ProfileStates",
     "SQLiteLedger",
     "Token",

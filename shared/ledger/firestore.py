@@ -31,6 +31,7 @@ from .protocol import (
     Claimed,
     Conflict,
     LedgerError,
+    ProfileState,
     Record,
     Take,
     Token,
@@ -89,6 +90,7 @@ class FirestoreLedger:
                     "lease_until": now + timedelta(seconds=lease_seconds),
                     "result": "",
                     "token": identity,
+                    "unknowns": decision.unknowns,
                     "expires_at": now + RETENTION,
                 }
                 try:
@@ -99,7 +101,7 @@ class FirestoreLedger:
                     if not found.exists or found.get("token") != identity:
                         continue
                     written = found
-                return Claimed(name, Token(written.update_time, fingerprint), decision.retaken)
+                return Claimed(name, Token(written.update_time, fingerprint), decision.retaken, decision.unknowns)
 
     async def finish(self, claim: Claimed, result: str) -> None:
         fields, written_at = {"state": "done", "result": result}, claim.token.proof
@@ -121,20 +123,33 @@ class FirestoreLedger:
                 document = self._document(self._collection, claim.key)
                 await document.delete(option=_as_of(claim.token.proof), **_LIMITS)
 
-    async def unknown(self, claim: Claimed) -> None:
+    async def unknown(self, claim: Claimed, *, counted: bool = False) -> None:
         async with _bounded():
             with suppress(*_OTHERWISE):
                 document = self._document(self._collection, claim.key)
-                await document.update({"state": "unknown"}, option=_as_of(claim.token.proof), **_LIMITS)
+                fields = {"state": "unknown", "unknowns": claim.unknowns + counted}
+                await document.update(fields, option=_as_of(claim.token.proof), **_LIMITS)
 
-    async def state(self, key: str) -> str | None:
+    async def state(self, key: str) -> ProfileState | None:
         async with _bounded():
             found = await self._document(self._profiles, hashed(key)).get(**_LIMITS)
-            return str(found.get("state")) if found.exists else None
+            return ProfileState(str(found.get("state")), found.update_time) if found.exists else None
 
-    async def remember(self, key: str, state: str) -> None:
+    async def remember(self, key: str, text: str, previous: ProfileState | None) -> ProfileState | None:
+        document, identity = self._document(self._profiles, hashed(key)), uuid.uuid4().hex
+        fields = {"state": text, "token": identity}
         async with _bounded():
-            await self._document(self._profiles, hashed(key)).set({"state": state}, **_LIMITS)
+            try:
+                if previous is None:
+                    written = await document.create(fields, **_LIMITS)
+                else:
+                    written = await document.update(fields, option=_as_of(previous.token), **_LIMITS)
+            except _OTHERWISE:
+                written = await document.get(**_LIMITS)
+                # A write whose answer was lost has been repeated by the client, and met itself.
+                if not written.exists or written.get("token") != identity:
+                    return None
+            return ProfileState(text, written.update_time)
 
     def _document(self, collection: str, name: str) -> Any:
         if not isinstance(self._given, AsyncClient):
@@ -157,7 +172,9 @@ def _record(found: Any) -> Record | None:
     if found is None or not found.exists:
         return None
     stored = found.to_dict()
-    return Record(stored["fingerprint"], stored["state"], stored["lease_until"], stored["result"])
+    return Record(
+        stored["fingerprint"], stored["state"], stored["lease_until"], stored["result"], stored.get("unknowns", 0)
+    )
 
 
 @asynccontextmanager

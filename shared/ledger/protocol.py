@@ -23,8 +23,8 @@ class Token:
     """Proof of one claim; opaque to all but the ledger that gave it.
 
     Args:
-        proof: what tells this claim from a later one of the same key.
-        fingerprint: of the claim.
+        proof: Tells this claim from a later one of the same key.
+        fingerprint: Fingerprint of the claim.
     """
 
     proof: object
@@ -36,14 +36,16 @@ class Claimed:
     """The caller may act, until the lease ends.
 
     Args:
-        key: of the record, hashed.
-        token: lets this holder, and no later one, end the claim.
-        retaken: whether an earlier claim ended without word of its outcome.
+        key: Key of the record, hashed.
+        token: Lets this holder, and no later one, end the claim.
+        retaken: Whether an earlier claim ended without word of its outcome.
+        unknowns: Number of earlier outcomes that were unknown and counted.
     """
 
     key: str
     token: Token
     retaken: bool
+    unknowns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +88,48 @@ class Ledger(Protocol):
     async def release(self, claim: Claimed) -> None:
         """Nothing can have happened: the next claim starts afresh."""
 
-    async def unknown(self, claim: Claimed) -> None:
-        """It may have happened: the next claim is a retaken one, at once."""
+    async def unknown(self, claim: Claimed, *, counted: bool = False) -> None:
+        """It may have happened: the next claim is a retaken one, at once.
+
+        Args:
+            claim: The claim.
+            counted: Whether the outcome counts as one of the job's own: others succeeded meanwhile.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileState:
+    """What is stored of one user.
+
+    Args:
+        text: The text that was remembered.
+        token: Proof of this very write, opaque to all but the ledger that gave it.
+    """
+
+    text: str
+    token: object
 
 
 class ProfileStates(Protocol):
-    """What was last applied of each user; kept for good. Both raise ``LedgerError`` when the store does not answer."""
+    """One text per user, kept for good and changed by compare-and-set.
 
-    async def state(self, key: str) -> str | None:
-        """What was remembered last of the user ``key`` names."""
+    Both methods raise ``LedgerError`` if the store does not answer.
+    """
 
-    async def remember(self, key: str, state: str) -> None:
-        """Remember ``state``: a content hash, or a word such as ``suppressed``."""
+    async def state(self, key: str) -> ProfileState | None:
+        """Read what is stored under ``key``, any text; None if nothing is."""
+
+    async def remember(self, key: str, text: str, previous: ProfileState | None) -> ProfileState | None:
+        """Store ``text`` under ``key`` if ``previous`` is what is stored there still.
+
+        Args:
+            key: Any text.
+            text: What to store.
+            previous: What was read, or what the last ``remember`` returned; None if nothing is to be there.
+
+        Returns:
+            The new state, or None if somebody else wrote since: then nothing was changed.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +140,7 @@ class Record:
     state: Literal["claimed", "unknown", "done"]
     lease_until: datetime
     result: str
+    unknowns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +148,7 @@ class Take:
     """The record is there for the taking."""
 
     retaken: bool
+    unknowns: int = 0
 
 
 def decide(record: Record | None, fingerprint: str, now: datetime) -> Take | AlreadyDone | Busy | Conflict:
@@ -127,7 +161,7 @@ def decide(record: Record | None, fingerprint: str, now: datetime) -> Take | Alr
         return AlreadyDone(record.result)
     if record.state == "claimed" and record.lease_until > now:
         return Busy(record.lease_until)
-    return Take(retaken=True)
+    return Take(retaken=True, unknowns=record.unknowns)
 
 
 def hashed(key: str) -> str:

@@ -18,6 +18,7 @@ from .protocol import (
     Claimed,
     Conflict,
     LedgerError,
+    ProfileState,
     Record,
     Take,
     Token,
@@ -29,14 +30,18 @@ _CLAIMS_BETWEEN_SWEEPS = 10_000
 # NORMAL: a crash of a process loses nothing, a power cut may lose the last moments; a disk flush for each claim would
 # cost two thirds of the throughput.
 _SETTINGS = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+# `profiles` held states without versions, which a file of version 0.1 may have.
 _TABLES = """
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS claims (
     key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL, lease_until REAL NOT NULL,
-    result TEXT NOT NULL, token TEXT NOT NULL, expires_at REAL NOT NULL
+    result TEXT NOT NULL, token TEXT NOT NULL, expires_at REAL NOT NULL, unknowns INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS claims_by_expiry ON claims (expires_at);
-CREATE TABLE IF NOT EXISTS profiles (person TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS profile_states (
+    key TEXT PRIMARY KEY, state TEXT NOT NULL, token TEXT NOT NULL
+) WITHOUT ROWID;
+DROP TABLE IF EXISTS profiles;
 COMMIT;
 """
 
@@ -73,20 +78,29 @@ class SQLiteLedger:
             "DELETE FROM claims WHERE key = ? AND token = ? AND state = 'claimed'", claim.key, claim.token.proof
         )
 
-    async def unknown(self, claim: Claimed) -> None:
+    async def unknown(self, claim: Claimed, *, counted: bool = False) -> None:
         await self._change(
-            "UPDATE claims SET state = 'unknown' WHERE key = ? AND token = ? AND state = 'claimed'",
+            "UPDATE claims SET state = 'unknown', unknowns = ? WHERE key = ? AND token = ? AND state = 'claimed'",
+            claim.unknowns + counted,
             claim.key,
             claim.token.proof,
         )
 
-    async def state(self, key: str) -> str | None:
-        query = "SELECT state FROM profiles WHERE person = ?"
+    async def state(self, key: str) -> ProfileState | None:
+        query = "SELECT state, token FROM profile_states WHERE key = ?"
         row = await self._run(lambda db: db.execute(query, (hashed(key),)).fetchone())
-        return None if row is None else str(row[0])
+        return None if row is None else ProfileState(*row)
 
-    async def remember(self, key: str, state: str) -> None:
-        await self._change("INSERT OR REPLACE INTO profiles VALUES (?, ?)", hashed(key), state)
+    async def remember(self, key: str, text: str, previous: ProfileState | None) -> ProfileState | None:
+        token = uuid.uuid4().hex
+        if previous is None:
+            statement = "INSERT OR IGNORE INTO profile_states (state, token, key) VALUES (?, ?, ?)"
+            values: tuple[object, ...] = (text, token, hashed(key))
+        else:
+            statement = "UPDATE profile_states SET state = ?, token = ? WHERE key = ? AND token = ?"
+            values = (text, token, hashed(key), previous.token)
+        is_written = await self._run(lambda db: db.execute(statement, values).rowcount == 1)
+        return ProfileState(text, token) if is_written else None
 
     def close(self) -> None:
         """Close the file; for tests and tools, a function's process just ends."""
@@ -130,10 +144,10 @@ class SQLiteLedger:
             token = Token(uuid.uuid4().hex, fingerprint)
             lease_until, expires_at = now + timedelta(seconds=lease_seconds), now + RETENTION
             db.execute(
-                "INSERT OR REPLACE INTO claims VALUES (?, ?, 'claimed', ?, '', ?, ?)",
-                (key, fingerprint, lease_until.timestamp(), token.proof, expires_at.timestamp()),
+                "INSERT OR REPLACE INTO claims VALUES (?, ?, 'claimed', ?, '', ?, ?, ?)",
+                (key, fingerprint, lease_until.timestamp(), token.proof, expires_at.timestamp(), found.unknowns),
             )
-            return Claimed(key, token, found.retaken)
+            return Claimed(key, token, found.retaken, found.unknowns)
 
     def _sweep(self, db: sqlite3.Connection, now: datetime) -> None:
         if self._claims % _CLAIMS_BETWEEN_SWEEPS == 0:
@@ -156,7 +170,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
 
 
 def _read(db: sqlite3.Connection, key: str) -> Record | None:
-    query = "SELECT fingerprint, state, lease_until, result FROM claims WHERE key = ?"
+    query = "SELECT fingerprint, state, lease_until, result, unknowns FROM claims WHERE key = ?"
     with closing(db.execute(query, (key,))) as rows:
         row = rows.fetchone()
-    return None if row is None else Record(row[0], row[1], datetime.fromtimestamp(row[2], UTC), row[3])
+    return None if row is None else Record(row[0], row[1], datetime.fromtimestamp(row[2], UTC), row[3], row[4])

@@ -6,12 +6,13 @@ is the body, in structured mode it is below ``data``.
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from ..attributes import Origin, parse_instant
-from ..topology import RETRY_SUFFIX, LaneName
+from ..topology import RETRY_SUFFIX, UNORDERED_LANES, LaneName
 
 
 class NotAPushError(ValueError):
@@ -69,8 +70,15 @@ class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
 _decode = msgspec.json.Decoder(_Push).decode
 
 
-def read_push(body: bytes, *, deadline: float = float("inf")) -> PushMessage:
-    """Read the body of a push that is to be answered by ``deadline``.
+def read_push(
+    body: bytes, lanes: Sequence[LaneName] = UNORDERED_LANES, *, deadline: float = float("inf")
+) -> PushMessage:
+    """Read the body of a push.
+
+    Args:
+        body: Body of the request.
+        lanes: Lanes of the topic, in the order in which a job passes them.
+        deadline: ``time.monotonic()`` by which the push is to be answered.
 
     Raises:
         NotAPushError: if it is not one.
@@ -85,22 +93,23 @@ def read_push(body: bytes, *, deadline: float = float("inf")) -> PushMessage:
         push = push.data
     if push.message is None:
         raise NotAPushError('not a Pub/Sub push: "message" is missing')
-    return _push_message(push, push.message, deadline)
+    return _push_message(push, push.message, lanes, deadline)
 
 
-def _push_message(push: _Push, message: _Message, deadline: float) -> PushMessage:
+def _push_message(push: _Push, message: _Message, lanes: Sequence[LaneName], deadline: float) -> PushMessage:
     attributes = message.attributes or {}
     origin = Origin.decode(attributes)
     published_at = origin.first_published_at or parse_instant(message.publishTime or message.publish_time)
     # A message that Pub/Sub forwards gets a new id; its data and first publish time stay.
     message_id = "" if origin.forwarded else message.messageId or message.message_id
+    moved_on = origin.forwarded or push.subscription.endswith(RETRY_SUFFIX)
     return PushMessage(
         key=origin.job_id or message_id or _hashed(message.data, published_at),
         is_named=origin.is_named,
         data=message.data,
         attributes=attributes,
         first_published_at=published_at or datetime.now(UTC),
-        lane="retry" if origin.forwarded or push.subscription.endswith(RETRY_SUFFIX) else "main",
+        lane=lanes[-1] if moved_on else lanes[0],
         attempt=push.deliveryAttempt,
         ordering_key=message.orderingKey,
         deadline=deadline,

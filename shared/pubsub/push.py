@@ -14,7 +14,7 @@ from ..outcome import Failed, Outcome, Retry
 from ..redaction import without_addresses
 from ..request_body import BodyBudget, BodyTooLargeError, TooLarge, TooManyBytesError
 from ..telemetry import JobLine, Telemetry
-from ..topology import topology
+from ..topology import ORDERED_LANES, UNORDERED_LANES, topology
 from .message import NotAPushError, PushMessage, read_push
 from .topic import DeadLetters, PublishError, RetryLane
 
@@ -35,8 +35,8 @@ class PushEndpoint:
         handle: Settles one job, or raises InvalidJob. Whatever else it raises is a fault of ours, answered with 500.
         dead_letters: Where a failed job goes before its push is acknowledged.
         telemetry: Gets one line per push.
-        retry_lane: Where a job goes that was tried a few times in vain; None leaves that to Pub/Sub, which keeps the
-            order of messages.
+        retry_lane: Where a job goes that was tried a few times in vain. None for an ordered topic, whose only lane is
+            ``patient``: its jobs stay until they succeed or their attempts are spent.
         lifetime: Life of the instance; after its end nothing new begins.
     """
 
@@ -53,6 +53,7 @@ class PushEndpoint:
         self._dead_letters = dead_letters
         self._telemetry = telemetry
         self._retry_lane = retry_lane
+        self._lanes = ORDERED_LANES if retry_lane is None else UNORDERED_LANES
         self._lifetime = lifetime or Lifetime()
         self._bodies = BodyBudget(max_body=_MAX_BODY_BYTES, max_total=_MAX_BYTES)
 
@@ -64,7 +65,7 @@ class PushEndpoint:
             return self._refuse(503, "the instance is shutting down")
         try:
             async with self._bodies.holding(request) as read:
-                message = read_push(await read(), deadline=started + deadlines.PUSH_SECONDS)
+                message = read_push(await read(), self._lanes, deadline=started + deadlines.PUSH_SECONDS)
                 return await self._answer(message, started, request.headers)
         except NotAPushError as error:
             return self._refuse(400, str(error))
@@ -115,11 +116,9 @@ class PushEndpoint:
             return Failed(error_class="invalid_job", reason="invalid", field=field, message=error.problem)
 
     async def _move_on(self, message: PushMessage, outcome: Retry) -> Outcome:
-        """From the main lane to the retry lane; from there to the dead letters, with the last reason."""
-        if message.lane == "retry":
+        """From the main lane to the retry lane; from a last lane to the dead letters, with the last reason."""
+        if self._retry_lane is None or message.lane == self._lanes[-1]:
             return _attempts_spent(outcome)
-        if self._retry_lane is None:
-            return outcome
         try:
             await self._retry_lane.put(message)
         except PublishError:

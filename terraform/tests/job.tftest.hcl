@@ -74,6 +74,51 @@ run "two_lanes" {
   }
 }
 
+run "ordered_jobs_have_one_lane" {
+  module {
+    source = "./modules/job"
+  }
+
+  variables {
+    ordered = true
+    lanes = {
+      patient = { minimum_backoff_seconds = 2, maximum_backoff_seconds = 600, max_delivery_attempts = 100, ack_deadline_seconds = 60 }
+    }
+  }
+
+  assert {
+    condition     = [for lane in google_pubsub_subscription.lane : lane.name] == ["dev-cio-track"]
+    error_message = "one subscription pushes, named like its topic"
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.lane["patient"].enable_message_ordering
+    error_message = "it keeps the order of each ordering key"
+  }
+
+  assert {
+    condition     = length(google_pubsub_topic.retry) == 0
+    error_message = "there is no other topic that a job could be overtaken in"
+  }
+}
+
+run "ordered_jobs_with_a_retry_lane" {
+  command = plan
+
+  module {
+    source = "./modules/job"
+  }
+
+  variables {
+    lanes = {
+      patient = { minimum_backoff_seconds = 2, maximum_backoff_seconds = 600, max_delivery_attempts = 100, ack_deadline_seconds = 60 }
+      retry   = { minimum_backoff_seconds = 60, maximum_backoff_seconds = 600, max_delivery_attempts = 100, ack_deadline_seconds = 60 }
+    }
+  }
+
+  expect_failures = [var.lanes]
+}
+
 run "applications_may_publish" {
   command = plan
 

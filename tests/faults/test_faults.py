@@ -39,8 +39,8 @@ def test_an_outage_as_long_as_the_fast_lane_is_waited_out_in_the_retry_lane(stac
     stack.faults({"host": "track", "status": 503})
     try:
         for n in range(30):
-            stack.publish("cio-identify", {"identifiers": {"id": f"outage-{n}"}})
-        retry = f"projects/{stack.project}/subscriptions/{topology().topics['identify'].retry_name}"
+            stack.publish("cio-track", {"identifiers": {"id": f"outage-{n}"}, "name": "came"})
+        retry = f"projects/{stack.project}/subscriptions/{topology().topics['track'].retry_name}"
         until(lambda: stack.broker("stats")["subscriptions"][retry]["backlog"] == 30, "all jobs in the retry lane")
         started = time.monotonic()
         meanwhile = new_ulid()
@@ -54,7 +54,7 @@ def test_an_outage_as_long_as_the_fast_lane_is_waited_out_in_the_retry_lane(stac
     finally:
         stack.faults()
     until(lambda: all(person_there(stack, f"outage-{n}") for n in range(30)), "all jobs done")
-    assert stack.dead_letters("identify") == []
+    assert stack.dead_letters("track") == []
 
 
 def test_a_wrong_key_is_waited_out_with_one_critical_line(stack: RunningStack) -> None:

@@ -14,7 +14,7 @@ from shared.handlers.broadcast import Broadcast
 from shared.handlers.idempotency import Idempotency
 from shared.handlers.identify import Identify
 from shared.handlers.send import Send
-from shared.handlers.sync import Sync
+from shared.handlers.sync import Sync, workspace_of
 from shared.handlers.track import Track
 from shared.ledger import SQLiteLedger
 from shared.lifetime import Lifetime
@@ -84,6 +84,7 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
         timeout: float = 5.0,
         secret: Secret | None = None,
         rate: float | None = None,
+        site_id: str = "site",
     ) -> Function:
         key = secret or EnvironmentSecret("key")
 
@@ -103,7 +104,9 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
             "track": lambda: Track(track()),
             "send": lambda: Send(api := app(), idempotency(api)),
             "broadcast": lambda: Broadcast(api := app(), idempotency(api)),
-            "sync": lambda: Sync(track(), around.ledger),
+            "sync": lambda: Sync(
+                track(), around.ledger, workspace_of(url or around.upstream.url, EnvironmentSecret(site_id))
+            ),
         }
         telemetry = Telemetry(kind, kind, PROJECT)
         endpoint = PushEndpoint(

@@ -164,3 +164,35 @@ async def test_a_refusal_does_not_settle_what_an_earlier_attempt_left_unknown(
     at_most_once = Push(JOBS[kind].data, AT_MOST_ONCE[kind].attributes)
     assert await once.push(at_most_once) == 204
     assert around.dead_letter()["class"] == "unknown_outcome"
+
+
+@every_kind
+async def test_after_five_unknown_outcomes_of_its_own_a_person_decides(
+    function: Make, around: Around, kind: str
+) -> None:
+    once = function(kind)
+    other = {**JOBS[kind].attributes, "job_id": "healthy"}
+    for number in range(4):
+        around.upstream.then(status(200), status(503))
+        healthy = Push(JOBS[kind].data, {**other, "job_id": f"healthy-{number}"})
+        assert [await once.push(healthy), await once.push(JOBS[kind])] == [204, 503]
+    around.upstream.then(status(503))
+    assert await once.push(JOBS[kind]) == 204
+    assert around.dead_letter() | {"delivery_guarantee": ""} == UNDECIDED | {"status": "503", "delivery_guarantee": ""}
+    # A replay is one more try, and no five.
+    around.pubsub.reset()
+    around.upstream.then(status(503))
+    assert await once.push(JOBS[kind]) == 204
+    assert around.dead_letter()["class"] == "unknown_outcome"
+
+
+@every_kind
+async def test_while_nothing_succeeds_no_unknown_outcome_is_the_jobs_own(
+    function: Make, around: Around, kind: str
+) -> None:
+    """An outage is about everybody: it dead-letters nobody, however long it is."""
+    for _ in range(8):
+        around.upstream.then(status(503))
+        assert await function(kind).push(JOBS[kind]) == 503
+    assert around.pubsub.published == []
+    assert await function(kind).push(JOBS[kind]) == 204

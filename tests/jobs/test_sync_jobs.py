@@ -44,6 +44,7 @@ def test_a_record_becomes_attributes_of_a_person() -> None:
             "transactional_opt_in": True,
         },
         wants_nothing=False,
+        empty=("nothing",),
     )
 
 
@@ -96,6 +97,26 @@ def test_an_instant_becomes_unix_seconds(text: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "microseconds"),
+    [
+        (NOW, NOW * 1_000_000),
+        (NOW + 0.25, NOW * 1_000_000 + 250_000),
+        ("2026-05-01T14:00:00.000001+02:00", NOW * 1_000_000 + 1),
+        (None, None),
+    ],
+)
+def test_when_a_record_changed_is_no_attribute(value: object, microseconds: int | None) -> None:
+    assert (record(updated_at=value).updated_at, record(updated_at=value).attributes) == (microseconds, {})
+    gone = parse_sync(encoded({"id": "42", "deleted": True, "updated_at": value}))
+    assert gone == UserDeleted("id:42", "42", updated_at=microseconds)
+
+
+def test_force_and_restore_are_no_attributes() -> None:
+    user = record(force=True, restore=True)
+    assert (user.force, user.restore, user.attributes) == (True, True, {})
+
+
+@pytest.mark.parametrize(
     ("body", "field", "problem"),
     [
         (b"{", "body", "must be JSON in UTF-8, without NaN or Infinity"),
@@ -128,6 +149,15 @@ def test_an_instant_becomes_unix_seconds(text: str, seconds: int) -> None:
             "created_at",
             "must be unix seconds; this looks like milliseconds",
         ),
+        ({"id": "1", "updated_at": "2026-05-01T12:00:00"}, "updated_at", INSTANT),
+        ({"id": "1", "deleted": True, "updated_at": "now"}, "updated_at", INSTANT),
+        (
+            {"id": "1", "updated_at": NOW * 1000},
+            "updated_at",
+            "must be unix seconds; this looks like milliseconds",
+        ),
+        ({"id": "1", "force": "yes"}, "force", "expected bool, got str"),
+        ({"id": "1", "restore": 1}, "restore", "expected bool, got int"),
         ({"id": "1", "bio": "語" * 334}, "user.bio", "must be at most 1000 bytes; it has 1002"),
         ({"id": "1", "語" * 51: 1}, "user", "has a name of 153 bytes; a name has at most 150"),
     ],

@@ -87,6 +87,18 @@ async def test_an_end_whose_answer_is_lost_took_effect(shaky: Shaky, end: str) -
             assert claimed(again).retaken
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+async def test_a_state_whose_answer_is_lost_was_remembered_and_can_be_changed(shaky: Shaky, *, is_there: bool) -> None:
+    key = uuid.uuid4().hex
+    before = await shaky.ledger.remember(key, "before", None) if is_there else None
+    shaky.line.lose = [LOST]
+    written = await shaky.ledger.remember(key, "text", before)
+    assert not shaky.line.lose
+    assert written is not None
+    assert written == await shaky.ledger.state(key)
+    assert await shaky.ledger.remember(key, "after", written) is not None
+
+
 @pytest.mark.parametrize("status", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED])
 async def test_what_passes_is_tried_again(shaky: Shaky, status: grpc.StatusCode) -> None:
     shaky.line.refuse = [status]
@@ -104,7 +116,7 @@ async def test_a_refusal_is_a_ledger_error_at_once(shaky: Shaky) -> None:
         lambda: shaky.ledger.release(claim),
         lambda: shaky.ledger.unknown(claim),
         lambda: shaky.ledger.state("person@example.com"),
-        lambda: shaky.ledger.remember("person@example.com", "deleted"),
+        lambda: shaky.ledger.remember("person@example.com", "deleted", None),
     ):
         shaky.line.refuse = [grpc.StatusCode.PERMISSION_DENIED]
         with pytest.raises(LedgerError, match=r"^the ledger did not answer: PermissionDenied$"):

@@ -191,26 +191,83 @@ async def test_keys_are_any_text(ledger: LedgerAndStates) -> None:
 async def test_no_key_is_stored(store: Store) -> None:
     ledger = store.open()
     await ledger.finish(claimed(await take(ledger, "send:person@example.com")), "result")
-    await ledger.remember("person@example.com", "state-1")
+    await ledger.remember("person@example.com", "state-1", None)
     contents = await store.contents()
     assert "result" in contents
     assert "state-1" in contents
     assert "example.com" not in contents
 
 
+async def stored(ledger: LedgerAndStates, key: str = "person") -> str | None:
+    found = await ledger.state(key)
+    return None if found is None else found.text
+
+
 async def test_the_last_state_of_a_profile_is_remembered(store: Store) -> None:
     ledger = store.open()
     assert await ledger.state("person") is None
-    await ledger.remember("person", "suppressed")
-    await ledger.remember("another", "0f3a")
-    await ledger.remember("person", "deleted")
+    first = await ledger.remember("person", "suppressed", None)
+    await ledger.remember("another", "0f3a", None)
+    assert await ledger.remember("person", "deleted", first) is not None
     store.clock.advance(timedelta(days=1000))
     reopened = store.open()
-    assert await reopened.state("person") == "deleted"
-    assert await reopened.state("another") == "0f3a"
+    assert await stored(reopened) == "deleted"
+    assert await stored(reopened, "another") == "0f3a"
+
+
+async def test_a_state_is_changed_by_whoever_read_it_last(store: Store) -> None:
+    one, other = store.open(), store.open()
+    await one.remember("person", "first", None)
+    read = await one.state("person")
+    assert read == await other.state("person")
+    assert await other.remember("person", "second", read) is not None
+    assert await one.remember("person", "lost", read) is None
+    assert await stored(one) == "second"
+
+
+async def test_the_same_text_written_again_is_another_write(ledger: LedgerAndStates) -> None:
+    first = await ledger.remember("person", "same", None)
+    second = await ledger.remember("person", "same", first)
+    assert second is not None
+    assert await ledger.remember("person", "lost", first) is None
+    assert await ledger.remember("person", "third", second) is not None
+
+
+async def test_a_state_is_created_once(store: Store) -> None:
+    one, other = store.open(), store.open()
+    assert await one.remember("person", "first", None) is not None
+    assert await other.remember("person", "second", None) is None
+    assert await stored(other) == "first"
+
+
+async def test_a_state_that_is_not_there_is_not_changed(ledger: LedgerAndStates) -> None:
+    elsewhere = await ledger.remember("another", "text", None)
+    assert await ledger.remember("person", "text", elsewhere) is None
+    assert await ledger.state("person") is None
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+async def test_of_twenty_writes_upon_one_reading_one_counts(store: Store, *, is_there: bool) -> None:
+    ledgers = [store.open(), store.open()]
+    read = await ledgers[0].remember("person", "before", None) if is_there else None
+    written = await asyncio.gather(*(ledgers[n % 2].remember("person", f"text-{n}", read) for n in range(20)))
+    winners = [state for state in written if state is not None]
+    assert len(winners) == 1
+    assert await ledgers[0].state("person") == winners[0]
 
 
 async def test_a_profile_is_no_claim(ledger: LedgerAndStates) -> None:
-    await ledger.remember("key", "suppressed")
+    await ledger.remember("key", "suppressed", None)
     await ledger.finish(claimed(await take(ledger)), "result")
-    assert await ledger.state("key") == "suppressed"
+    assert await stored(ledger, "key") == "suppressed"
+
+
+async def test_counted_unknown_outcomes_add_up_and_end_with_the_record(ledger: LedgerAndStates) -> None:
+    for expected, counted in enumerate((True, True, False)):
+        claim = claimed(await take(ledger))
+        assert claim.unknowns == expected
+        await ledger.unknown(claim, counted=counted)
+    again = claimed(await take(ledger))
+    assert again.unknowns == 2
+    await ledger.release(again)
+    assert claimed(await take(ledger)).unknowns == 0

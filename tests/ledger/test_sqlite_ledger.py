@@ -149,6 +149,18 @@ async def test_a_failed_claim_leaves_nothing_locked(path: Path, ledger: SQLiteLe
     assert isinstance(await ledger.claim("key", "f", LEASE_SECONDS), Claimed)
 
 
+async def test_a_file_of_the_first_version_is_opened_and_its_states_without_version_are_dropped(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as old:
+        old.execute("CREATE TABLE profiles (person TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID")
+        old.execute("INSERT INTO profiles VALUES ('hash', 'suppressed')")
+        old.commit()
+    with closing(SQLiteLedger(path)) as ledger:
+        assert await ledger.remember("person", "text", None) is not None
+    with closing(sqlite3.connect(path)) as new:
+        tables = {name for (name,) in new.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables == {"claims", "profile_states"}
+
+
 async def test_it_is_opened_by_its_path(path: Path) -> None:
     ledger = open_ledger(f"sqlite:{path}")
     assert isinstance(ledger, SQLiteLedger)

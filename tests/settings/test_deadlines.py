@@ -57,3 +57,9 @@ def test_a_request_has_time_for_its_connection() -> None:
     for seconds in (deadlines.APP_REQUEST_SECONDS, deadlines.TRACK_REQUEST_SECONDS):
         assert seconds > deadlines.MIN_REQUEST_SECONDS
         assert seconds > deadlines.CONNECT_SECONDS
+
+
+def test_another_job_of_a_user_waits_until_no_call_of_a_delivery_that_is_gone_can_arrive() -> None:
+    writing, twice = deadlines.LEDGER_CALL_SECONDS, 2 * deadlines.TRACK_REQUEST_SECONDS
+    assert writing + deadlines.PROFILE_CALLS_SECONDS + twice < deadlines.PROFILE_LEASE_SECONDS
+    assert deadlines.PROFILE_WAIT_SECONDS < deadlines.PUSH_SECONDS

@@ -158,7 +158,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
         "group:operators@acme.com has roles/pubsub.viewer on the project: another environment there shares the grant",
     ),
     "messages in any region": (
-        changed('module.job["send"].google_pubsub_topic.retry', setting(message_storage_policy=[])),
+        changed('module.job["send"].google_pubsub_topic.retry[0]', setting(message_storage_policy=[])),
         "topic prod-cio-send-retry keeps messages in whatever region they are published from",
     ),
     "a growing field indexed": (

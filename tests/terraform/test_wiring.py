@@ -28,7 +28,7 @@ def test_every_environment_and_example_is_wired(roots: Roots, root: str) -> None
 
 FAULTS: dict[str, tuple[Fault, str]] = {
     "agent may not forward to the retry topic": (
-        without('module.job["track"].google_pubsub_topic_iam_member.pubsub_forwards'),
+        without('module.job["track"].google_pubsub_topic_iam_member.pubsub_forwards[0]'),
         "Pub/Sub's agent may not publish to prod-cio-track-retry: prod-cio-track cannot forward",
     ),
     "agent may not acknowledge": (
@@ -140,7 +140,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
         "prod-cio-track is told of prod-cio-track-dead-letter and may not publish to it",
     ),
     "may not move a job to the retry lane": (
-        without('module.job["track"].google_pubsub_topic_iam_member.function_retries'),
+        without('module.job["track"].google_pubsub_topic_iam_member.function_retries[0]'),
         "prod-cio-track may not move jobs to prod-cio-track-retry",
     ),
     "may not write rows": (

@@ -63,8 +63,7 @@ def _dead_letters_arrive(applied: Applied) -> Iterator[str]:
 
 def _lanes_are_as_described(applied: Applied) -> Iterator[str]:
     for kind in topology().topics.values():
-        hops = {"main": (kind.name, kind.retry_name), "retry": (kind.retry_name, kind.dead_letter_name)}
-        for lane, (here, there) in hops.items():
+        for lane, here, there in kind.hops:
             name = _prefixed(applied, here)
             policy = applied.subscriptions[name]["dead_letter_policy"]
             if policy and short(policy[0]["dead_letter_topic"]) != _prefixed(applied, there):

@@ -83,8 +83,7 @@ class _Hop:
 
 def _hops(target: Target, kind: Topic) -> list[_Hop]:
     return [
-        _Hop(target, kind, kind.name, topology().lanes["main"], kind.retry_name),
-        _Hop(target, kind, kind.retry_name, topology().lanes["retry"], kind.dead_letter_name),
+        *(_Hop(target, kind, hop.topic, topology().lanes[hop.lane], hop.next_topic) for hop in kind.hops),
         _Hop(target, kind, kind.dead_letter_name, None, ""),
     ]
 
@@ -101,7 +100,7 @@ def _unlike(what: str, found: Any, wanted: Any) -> Iterator[str]:
 def _missing_topics(publisher: "PublisherClient", target: Target, kind: Topic) -> Iterator[Finding]:
     from google.api_core.exceptions import NotFound, PermissionDenied  # noqa: PLC0415
 
-    for name in (kind.name, kind.retry_name, kind.dead_letter_name):
+    for name in kind.topic_names:
         path = target.topic(name)
         try:
             publisher.get_topic(request={"topic": path}, timeout=deadlines.QUERY_SECONDS, retry=None)

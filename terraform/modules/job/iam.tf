@@ -25,13 +25,15 @@ resource "google_service_account_iam_binding" "push_signers" {
 # Pub/Sub's agent may publish to the retry topic: it forwards what spent its attempts in the main lane.
 # Its right to publish to the dead-letter topic is in the dead_letter module.
 resource "google_pubsub_topic_iam_member" "pubsub_forwards" {
+  count = length(google_pubsub_topic.retry)
+
   project = var.project_id
-  topic   = google_pubsub_topic.retry.name
+  topic   = google_pubsub_topic.retry[count.index].name
   role    = "roles/pubsub.publisher"
   member  = var.pubsub_agent
 }
 
-# Pub/Sub's agent may acknowledge on both lanes: that is how it takes a message off the subscription that it forwards from.
+# Pub/Sub's agent may acknowledge on every lane: that is how it takes a message off the subscription that it forwards from.
 # Without this a message that spent its attempts stays, and is delivered for ever.
 resource "google_pubsub_subscription_iam_member" "pubsub_forwards" {
   for_each = google_pubsub_subscription.lane
@@ -44,8 +46,10 @@ resource "google_pubsub_subscription_iam_member" "pubsub_forwards" {
 
 # The function may publish to its retry topic: it moves a job that spent the main lane's attempts, and keeps its key with it.
 resource "google_pubsub_topic_iam_member" "function_retries" {
+  count = length(google_pubsub_topic.retry)
+
   project = var.project_id
-  topic   = google_pubsub_topic.retry.name
+  topic   = google_pubsub_topic.retry[count.index].name
   role    = "roles/pubsub.publisher"
   member  = var.function.member
 }

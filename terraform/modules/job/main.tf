@@ -1,5 +1,7 @@
-# The way of a message: topic, up to 5 quick attempts; then the retry topic, up to 100 patient ones; then the dead-letter topic,
-# where it waits for a person. Both lanes push to the same function, which is made elsewhere: it may take several topics.
+# The way of an unordered job: topic, a few quick attempts; then the retry topic, many patient ones; then the dead-letter topic, where it
+# waits for a person. An ordered job has no retry topic: its lane is patient at once, because a job that moved would be overtaken by the
+# later ones of its ordering key. All lanes push to the same function, which is made
+# elsewhere: it may take several topics.
 
 resource "google_pubsub_topic" "main" {
   project = var.project_id
@@ -13,6 +15,8 @@ resource "google_pubsub_topic" "main" {
 }
 
 resource "google_pubsub_topic" "retry" {
+  count = contains(keys(var.lanes), "retry") ? 1 : 0
+
   project = var.project_id
   name    = "${var.topic}-retry"
 
@@ -34,15 +38,10 @@ module "dead_letter" {
 
 locals {
   lanes = {
-    main = {
-      topic    = google_pubsub_topic.main
-      forwards = google_pubsub_topic.retry.id
-      settings = var.lanes.main
-    }
-    retry = {
-      topic    = google_pubsub_topic.retry
-      forwards = module.dead_letter.topic_id
-      settings = var.lanes.retry
+    for lane, settings in var.lanes : lane => {
+      topic    = lane == "retry" ? one(google_pubsub_topic.retry) : google_pubsub_topic.main
+      forwards = lane == "main" ? one(google_pubsub_topic.retry[*].id) : module.dead_letter.topic_id
+      settings = settings
     }
   }
 }

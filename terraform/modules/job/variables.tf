@@ -17,22 +17,19 @@ variable "function" {
 }
 
 variable "lanes" {
-  description = "How patiently each lane retries, as in shared/topology.json."
-  type = object({
-    main = object({
-      minimum_backoff_seconds = number
-      maximum_backoff_seconds = number
-      max_delivery_attempts   = number
-      ack_deadline_seconds    = number
-    })
-    retry = object({
-      minimum_backoff_seconds = number
-      maximum_backoff_seconds = number
-      max_delivery_attempts   = number
-      ack_deadline_seconds    = number
-    })
-  })
+  description = "How patiently each lane retries, as in shared/topology.json: main and retry, or patient alone for ordered jobs."
+  type = map(object({
+    minimum_backoff_seconds = number
+    maximum_backoff_seconds = number
+    max_delivery_attempts   = number
+    ack_deadline_seconds    = number
+  }))
   nullable = false
+
+  validation {
+    condition     = contains(["main and retry", "patient"], join(" and ", sort(keys(var.lanes))))
+    error_message = "lanes must be main and retry, or patient alone."
+  }
 
   validation {
     condition = alltrue([
