@@ -21,12 +21,14 @@ class JobOptions:
         expires_at: Aware datetime or unix seconds after which the job is dead-lettered instead of done.
         delivery_guarantee: For a send or broadcast whose outcome is unknown: ``at_least_once`` (default) tries again,
             ``at_most_once`` leaves the decision to a person.
+        priority: ``bulk`` for a send or broadcast that yields to every other one for the account's rate.
         attributes: Further Pub/Sub attributes, for subscriptions of your own.
     """
 
     job_id: str | None = None
     expires_at: When | None = None
     delivery_guarantee: Literal["at_least_once", "at_most_once"] | None = None
+    priority: Literal["bulk"] | None = None
     attributes: Mapping[str, str] | None = None
 
 
@@ -44,11 +46,14 @@ def message_attributes(options: JobOptions, own: Mapping[str, str]) -> dict[str,
         raise InvalidJob("job_id", "must not be empty; without one the job gets a new ULID")
     if options.delivery_guarantee not in {None, "at_least_once", "at_most_once"}:
         raise InvalidJob("delivery_guarantee", "must be at_least_once or at_most_once")
+    if options.priority not in {None, "bulk"}:
+        raise InvalidJob("priority", "must be bulk, or be left out")
     ours = {
         "job_id": new_ulid() if options.job_id is None else options.job_id,
         **own,
         "expires_at": "" if options.expires_at is None else str(unix_seconds(options.expires_at, "expires_at")),
         "delivery_guarantee": options.delivery_guarantee or "",
+        "priority": options.priority or "",
     }
     attributes = {name: value for name, value in ours.items() if value}
     for name, value in to_json(attributes).items():

@@ -57,8 +57,8 @@ run "an_account_with_rates_of_its_own" {
   }
 
   assert {
-    condition     = output.instance_budget.track.instance_per_second == 250
-    error_message = "3000 among 2 + 8 + 2 instances"
+    condition     = output.instance_budget.track.instance_per_second == 300
+    error_message = "3000 among 1 + 8 + 1 instances"
   }
 }
 

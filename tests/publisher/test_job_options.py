@@ -29,12 +29,14 @@ def test_options_are_attributes_of_the_message() -> None:
         job_id="order-7",
         expires_at=datetime(2026, 1, 1, tzinfo=UTC),
         delivery_guarantee="at_most_once",
+        priority="bulk",
         attributes={"tenant": "acme"},
     )
     assert attributes_of(options) == {
         "job_id": "order-7",
         "expires_at": "1767225600",
         "delivery_guarantee": "at_most_once",
+        "priority": "bulk",
         "tenant": "acme",
     }
 
@@ -54,6 +56,7 @@ def test_a_job_can_expire_at_unix_seconds() -> None:
         ({"expires_at": 1_767_225_600_000}, "expires_at"),
         ({"expires_at": "tomorrow"}, "expires_at"),
         ({"delivery_guarantee": "exactly_once"}, "delivery_guarantee"),
+        ({"priority": "urgent"}, "priority"),
         ({"attributes": {"job_id": "order-7"}}, "attributes.job_id"),
         ({"attributes": {"expires_at": "1767225600"}}, "attributes.expires_at"),
         ({"attributes": {"ordering_key": "id:42"}}, "attributes.ordering_key"),

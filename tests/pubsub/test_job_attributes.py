@@ -41,3 +41,14 @@ def test_what_cannot_be_read_is_refused_and_not_quoted(text: str) -> None:
 def test_what_is_no_instant_is_an_invalid_job(text: str) -> None:
     with pytest.raises(InvalidJob, match="expires_at"):
         expired(text)
+
+
+@pytest.mark.parametrize(("attributes", "is_bulk"), [({}, False), ({"priority": "bulk"}, True)])
+def test_a_job_is_bulk_only_if_it_says_so(attributes: dict[str, str], is_bulk: bool) -> None:
+    assert JobAttributes.decode(attributes).is_bulk is is_bulk
+
+
+@pytest.mark.parametrize("priority", ["", "urgent", "BULK"])
+def test_no_other_priority(priority: str) -> None:
+    with pytest.raises(InvalidJob, match="priority"):
+        JobAttributes.decode({"priority": priority})
