@@ -35,7 +35,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured of one subject. Memory growth is that during the load, after the warm-up."""
+    """Measurements of one subject. Memory growth is that during the load, after the warm-up."""
 
     subject: Subject
     jobs_per_second: float

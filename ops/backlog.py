@@ -41,7 +41,7 @@ class Backlog:
 
 
 class BacklogSource(Protocol):
-    """Where the numbers come from."""
+    """Source of the numbers."""
 
     def backlogs(self, subscriptions: Iterable[str]) -> Mapping[str, Backlog]:
         """Read the backlog of each subscription (``projects/P/subscriptions/S``). Unknown ones are left out.

@@ -1,4 +1,4 @@
-"""Where a command acts: one environment in a Google Cloud project, or the local stack."""
+"""The target of a command: one environment in a Google Cloud project, or the local stack."""
 
 import os
 import shlex

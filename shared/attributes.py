@@ -42,7 +42,7 @@ _RECEIVED_AT = "received_at"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobAttributes:
-    """What is said of a job beside its body.
+    """Options of a job, beside its body.
 
     Args:
         job_id: The publisher's own key of the job, or None.
@@ -96,7 +96,7 @@ class JobAttributes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a message comes from, as far as its attributes tell.
+    """Origin of a message, as far as its attributes tell.
 
     Args:
         job_id: Key of the job, or "" where no attribute holds it.

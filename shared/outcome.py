@@ -1,4 +1,4 @@
-"""What became of a job: done, failed for good, or to be tried again; and the status with which each answers its push.
+"""The outcomes of a job: done, failed for good, or to be tried again; and the status with which each answers its push.
 
 Pub/Sub takes 102, 200, 201, 202 and 204 as an acknowledgement and delivers everything else again.
 https://cloud.google.com/pubsub/docs/push#receive_push

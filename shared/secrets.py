@@ -66,8 +66,8 @@ class SecretManagerSecret:
 
     Args:
         name: ``projects/P/secrets/S``.
-        client: makes the client; given by tests.
-        now: a monotonic clock in seconds.
+        client: Makes the client; given by tests.
+        now: A monotonic clock in seconds.
     """
 
     def __init__(

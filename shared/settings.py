@@ -33,7 +33,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where one secret is.
+    """Source of one secret.
 
     Args:
         value: The secret's values, separated by commas, on one machine; otherwise empty.
@@ -46,7 +46,7 @@ class SecretSource:
 
 @dataclass(frozen=True, slots=True)
 class CustomerIOHosts:
-    """Where Customer.io is.
+    """Hosts of Customer.io.
 
     Args:
         region: Region of the account.
@@ -73,7 +73,7 @@ class CustomerIOHosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What one function is told. A field that the function does not need is empty or None.
+    """Settings of one function. A field that the function does not need is empty or None.
 
     Args:
         function: Name of the function, as in ``topology.json``.

@@ -22,7 +22,7 @@ Severity = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 class JobLine(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known about one push when it is answered."""
+    """Facts about one push when it is answered."""
 
     outcome: Outcome
     job_id: str
@@ -54,8 +54,8 @@ class Telemetry:
     """Writes the lines of one function.
 
     Args:
-        function: its name.
-        kind: the kind of job it takes, empty for the webhook.
+        function: Name of the function.
+        kind: Kind of job that it takes; empty for the webhook.
         project: Google Cloud project, for the trace's full name and as the key of the person's hash.
     """
 

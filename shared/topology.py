@@ -23,7 +23,7 @@ DEAD_LETTER_SUFFIX = "-dead-letter"
 
 
 class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What Customer.io accepts from one workspace: requests per seconds."""
+    """Requests that Customer.io accepts from one workspace in so many seconds."""
 
     requests: int
     per_seconds: int

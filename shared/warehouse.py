@@ -84,7 +84,7 @@ class WarehouseUnavailableError(WarehouseError):
 
 
 class Warehouse(Protocol):
-    """Where rows are kept."""
+    """The place of rows."""
 
     async def insert(self, row: Mapping[str, Any], row_id: str, *, deadline: float | None = None) -> None:
         """Insert one row. Inserts with the same id within about a minute count once.

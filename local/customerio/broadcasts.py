@@ -85,7 +85,7 @@ def _unprocessable(detail: str, field: str) -> ApiResponse:
 
 
 def _problem(body: Body) -> tuple[str, str] | None:
-    """What is wrong with a trigger's body, and the field, or None."""
+    """Return the first problem of a trigger's body and its field, or None."""
     audiences = [name for name in _AUDIENCES if name in body]
     if len(audiences) > 1:
         return f"cannot combine {' and '.join(audiences)}", audiences[1]

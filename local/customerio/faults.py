@@ -70,7 +70,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class Effect(msgspec.Struct):
-    """What faults do to one request. Without `status` and `reset` it gets its ordinary answer after `delay` seconds."""
+    """Effect of the faults on one request. Without `status` and `reset` its ordinary answer comes after `delay` s."""
 
     delay: float = 0.0
     status: int | None = None
@@ -140,7 +140,7 @@ class Faults:
         return [active.fault for active in self._active]
 
     def effect_on(self, host: Host, path: str) -> Effect | None:
-        """What the faults do to a request, or None if none acts on it."""
+        """Return the effect of the faults on a request, or None if none acts on it."""
         acting = [active for active in self._active if active.acts_on(host, path)]
         if not acting:
             return None

@@ -14,7 +14,7 @@ _IDENTIFIERS = ("id", "email", "phone", "cio_id")
 
 
 def filter_problem(value: Any) -> str | None:
-    """What is wrong with a filter, or None."""
+    """Return the first problem of a filter, or None."""
     match value:
         case {"and": [*parts]} | {"or": [*parts]} if len(value) == 1:
             return next((problem for part in parts if (problem := filter_problem(part))), None)

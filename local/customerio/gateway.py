@@ -42,7 +42,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class Gateway:
-    """What stands between aiohttp's routers and the endpoints.
+    """The layer between aiohttp's routers and the endpoints.
 
     Args:
         workspace: The state that requests read and change.

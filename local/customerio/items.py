@@ -24,7 +24,7 @@ _MAX_BYTES_PER_CHARACTER = 4
 
 
 def check(item: object) -> Errors:
-    """What is wrong with a decoded operation. The caller checks its size, because it has the bytes."""
+    """Return the first problem of a decoded operation, or None. The caller has its bytes, and checks the size."""
     errors: Errors = []
     if not isinstance(item, dict):
         return [ItemError("invalid", "", "must be an object")]

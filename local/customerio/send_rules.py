@@ -1,4 +1,4 @@
-"""What the App API refuses about a send: https://docs.customer.io/integrations/api/app/."""
+"""The rules by which the App API refuses a send: https://docs.customer.io/integrations/api/app/."""
 
 import time
 from typing import Any

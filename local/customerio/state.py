@@ -1,4 +1,4 @@
-"""What a workspace knows, and how an accepted Track operation changes it."""
+"""State of a workspace, and how an accepted Track operation changes it."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping

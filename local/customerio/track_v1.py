@@ -192,7 +192,7 @@ def _anonymous_event(state: State, _request: ApiRequest, body: Body) -> Errors:
 
 
 def _event_problems(body: Body) -> Errors:
-    """What only v1 refuses; the other rules are checked on the v2 form."""
+    """Refuse what only v1 refuses; the other rules are checked on the v2 form."""
     if body.get("type", "event") not in _EVENT_TYPES:
         return [ItemError("invalid", "type", "must be event, page or screen")]
     if len(encode(body.get("data"))) > limits.MAX_V1_EVENT_DATA_BYTES:

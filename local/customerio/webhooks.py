@@ -29,7 +29,7 @@ type Outcome = Literal["accepted", "backoff", "long_wait"]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where webhooks go and the key that signs them. `signing_key` may list several, by commas; the first one signs."""
+    """Target of the webhooks, and their signing key; of several, separated by commas, the first one signs."""
 
     url: str
     signing_key: str

@@ -1,4 +1,4 @@
-"""What became of every job, read from the functions' logs, the simulator, the dead letters and BigQuery."""
+"""The fate of every job, read from the functions' logs, the simulator, the dead letters and BigQuery."""
 
 import json
 from collections import Counter, defaultdict
@@ -23,7 +23,7 @@ _SETTLED = frozenset({"applied", "already_done", "unchanged", "superseded", "dea
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What had become of all jobs at one moment.
+    """The fate of all jobs at one moment.
 
     Args:
         outcomes: Number of jobs by kind and last outcome.

@@ -1,4 +1,4 @@
-"""What a user can choose about a stack, from the environment variables of ``make run``."""
+"""Choices about a stack, from the environment variables of ``make run``."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What can go wrong between us and Customer.io.
+"""Errors between us and Customer.io, as a tree by whether a request may be tried again.
 
     CustomerIOError
     ├── RejectedError                this request or item can never succeed: 400, 413, 422, an item of a 207, and of the

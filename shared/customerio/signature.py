@@ -23,9 +23,9 @@ def sign(key: bytes | str, timestamp: int | str, body: bytes) -> str:
     """The value of ``X-CIO-Signature`` for a body: 64 lowercase hex digits.
 
     Args:
-        key: the signing key as Customer.io shows it; it is used as text, not decoded from hex.
-        timestamp: the value of ``X-CIO-Timestamp``, Unix seconds.
-        body: the request body, byte for byte.
+        key: Signing key as Customer.io shows it; used as text, not decoded from hex.
+        timestamp: Value of ``X-CIO-Timestamp``, unix seconds.
+        body: Request body, byte for byte.
     """
     secret = key if isinstance(key, bytes) else key.encode("utf-8", "surrogatepass")
     return hmac.new(secret, b"v0:%b:%b" % (str(timestamp).encode(), body), hashlib.sha256).hexdigest()
@@ -50,7 +50,7 @@ def verify(
         keys: every key that is accepted at the moment; more than one during a rotation. Empty keys never verify.
         timestamp_header: ``X-CIO-Timestamp``, None when missing.
         signature_header: ``X-CIO-Signature``, None when missing; ``v0=`` in front of it is accepted.
-        body: the request body, byte for byte as received.
+        body: Request body, byte for byte as received.
         max_age: how many seconds the timestamp may differ from now. None, not checked: Customer.io prescribes no
             tolerance, retries for 7 days, and does not say whether a retry carries a fresh timestamp.
     """

@@ -1,4 +1,4 @@
-"""What an error means for a job: the one table that joins Customer.io's errors to outcomes."""
+"""The meaning of an error for a job: the one table that joins Customer.io's errors to outcomes."""
 
 import re
 

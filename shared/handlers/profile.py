@@ -1,4 +1,4 @@
-"""What sync remembers of one user, and what follows from it for a job. No I/O.
+"""The memory that sync keeps of one user, and its consequences for a job. No I/O.
 
 A record is stored per user and workspace and changed by compare-and-set only. It holds the content that was applied
 last, the intent of a job that may be being applied, and until when a call to Customer.io may be on its way.
@@ -32,7 +32,7 @@ class Version(msgspec.Struct, frozen=True, order=True, array_like=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a job wants.
+    """The state that a job wants.
 
     Args:
         job: Hash that only deliveries of this job share.
@@ -52,7 +52,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Applied(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What Customer.io holds, as far as is known.
+    """The state at Customer.io, as far as it is known.
 
     Args:
         version: Version of the job that wrote it.
@@ -66,7 +66,7 @@ class Applied(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a job began to apply. It may have been applied wholly, in part or not at all.
+    """The change that a job began to apply. It may have been applied wholly, in part or not at all.
 
     Args:
         job: As in ``Wanted``.
@@ -84,7 +84,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is remembered of one user.
+    """The record of one user.
 
     Args:
         applied: Content that was applied last; None if nothing is known.

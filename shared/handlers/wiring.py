@@ -1,6 +1,8 @@
 """Wires a handler to what is around it, from one ``Settings``: topics, telemetry, Customer.io, ledger, warehouse."""
 
 import gc
+import hashlib
+from collections.abc import Awaitable, Callable
 
 from .. import deadlines
 from ..customerio.app import AppAPI
@@ -10,11 +12,13 @@ from ..ledger import open_ledger
 from ..lifetime import Lifetime
 from ..pubsub.push import Handle, PushEndpoint
 from ..pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
-from ..secrets import open_secret
+from ..secrets import Secret, open_secret
 from ..settings import Settings
 from ..telemetry import Telemetry
 from ..topology import topology
 from .idempotency import Idempotency
+
+Workspace = Callable[[], Awaitable[str]]
 
 
 def push_endpoint(handle: Handle, settings: Settings, lifetime: Lifetime) -> PushEndpoint:
@@ -62,6 +66,16 @@ def app_api(settings: Settings, lifetime: Lifetime) -> AppAPI:
 def idempotency(app: AppAPI, settings: Settings, lifetime: Lifetime) -> Idempotency:
     """Calls to ``app`` under the function's ledger; keys of different functions are apart."""
     return Idempotency(app, open_ledger(settings.ledger), settings.function, lifetime)
+
+
+def workspace(track_url: str, site_id: Secret) -> Workspace:
+    """Name of the workspace that a site id belongs to; it tells regions and simulators apart, too."""
+
+    async def name() -> str:
+        newest = (await site_id.values())[0]
+        return hashlib.sha256(f"{track_url}\0{newest}".encode()).hexdigest()
+
+    return name
 
 
 def _spare_the_collector() -> None:

@@ -39,7 +39,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Preferences(msgspec.Struct):
-    """What the user wants to receive. An absent field counts as yes; a user who wants neither is suppressed."""
+    """Messages that the user wants. An absent field counts as yes; a user who wants neither is suppressed."""
 
     marketing: bool = True
     transactional: bool = True

@@ -55,9 +55,9 @@ class FirestoreLedger:
     """A ``Ledger`` and ``ProfileStates`` in Firestore. The TTL policy is to be on ``expires_at`` of ``collection``.
 
     Args:
-        client: a client, or what makes it at the first call, within the event loop that uses it.
-        collection: of the claims.
-        now: the clock; given by tests.
+        client: A client, or a function that makes it at the first call, within the event loop that uses it.
+        collection: Collection of the claims.
+        now: Clock; given by tests.
         profiles: collection of the users' states, which do not expire.
     """
 

@@ -1,4 +1,4 @@
-"""What a ledger promises, and the one decision that every implementation makes alike.
+"""The promises of a ledger, and the one decision that every implementation makes alike.
 
 The pattern is powertools' idempotency: claim before the call, keep the result after it, let go when nothing can have
 happened. https://docs.aws.amazon.com/powertools/python/latest/utilities/idempotency/
@@ -99,7 +99,7 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProfileState:
-    """What is stored of one user.
+    """The stored text of one user.
 
     Args:
         text: The text that was remembered.
@@ -152,7 +152,7 @@ class Take:
 
 
 def decide(record: Record | None, fingerprint: str, now: datetime) -> Take | AlreadyDone | Busy | Conflict:
-    """What a claim of ``fingerprint`` finds at ``now``."""
+    """Decide what a claim of ``fingerprint`` gets at ``now``."""
     if record is None:
         return Take(retaken=False)
     if record.fingerprint != fingerprint:

@@ -50,8 +50,8 @@ class SQLiteLedger:
     """A ``Ledger`` and ``ProfileStates`` in a file.
 
     Args:
-        path: of the file; made when it is not there, its directory is not.
-        now: the clock; given by tests.
+        path: Path of the file. It is created if missing; its directory is not.
+        now: Clock; given by tests.
     """
 
     def __init__(self, path: Path | str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:

@@ -1,4 +1,4 @@
-"""What happens to waiting jobs when the process ends: at exit, on SIGTERM, and after a fork.
+"""The fate of waiting jobs when the process ends: at exit, on SIGTERM, and after a fork.
 
 At exit every open publisher is flushed within its time limit. Jobs that are lost are named on standard error, and the
 process exits with status 1. SIGTERM without a handler ends a process before any exit hook; here it ends it as

@@ -1,4 +1,4 @@
-"""What every publishing method shares: the check, the message, and the life of the Pub/Sub client."""
+"""The common part of every publishing method: the check, the message, and the life of the Pub/Sub client."""
 
 import os
 from collections.abc import Mapping

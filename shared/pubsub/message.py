@@ -63,7 +63,7 @@ class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> Origin:
-        """What another topic has to be told, so that the job keeps its key and time there."""
+        """Key and time of the job, for publishing it to another topic."""
         return Origin(job_id=self.key, is_named=self.is_named, first_published_at=self.first_published_at)
 
 

@@ -1,4 +1,4 @@
-"""What a function does with a push: read the message, let the handler settle the job, answer by its outcome."""
+"""The endpoint of a push: read the message, let the handler settle the job, answer by its outcome."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping

@@ -60,7 +60,7 @@ class TopicPublisher:
 
 
 class RetryLane(Protocol):
-    """Where a job goes that was tried a few times in vain."""
+    """The place of a job that was tried a few times in vain."""
 
     async def put(self, message: PushMessage) -> None:
         """Publish the job again, with its key and its time.
@@ -81,7 +81,7 @@ class RetryTopic:
 
 
 class DeadLetters(Protocol):
-    """Where failed jobs go."""
+    """The place of failed jobs."""
 
     async def put(self, message: PushMessage, failure: Failed) -> None:
         """Keep the job with its reason.

@@ -27,7 +27,9 @@ from shared.handlers.send import Send
 from shared.handlers.signing_keys import SigningKeys
 from shared.handlers.sync import Sync
 from shared.handlers.track import Track
+from shared.handlers.user_sync import UserSync
 from shared.handlers.webhook import WebhookEndpoint
+from shared.handlers.wiring import workspace
 from shared.ledger import SQLiteLedger
 from shared.lifetime import Lifetime
 from shared.outcome import Failed
@@ -134,7 +136,7 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "track": Track(around),
         "send": Send(around, Idempotency(around, ledger, "send", Lifetime())),
         "broadcast": Broadcast(around, Idempotency(around, ledger, "broadcast", Lifetime())),
-        "sync": Sync(around, ledger),
+        "sync": Sync(UserSync(around, ledger), workspace("http://here", EnvironmentSecret("site"))),
         "events": Archive(around),
     }
     made = {kind: PushEndpoint(handle, around, Telemetry(kind, kind, "p")) for kind, handle in handlers.items()}

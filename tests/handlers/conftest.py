@@ -14,8 +14,10 @@ from shared.handlers.broadcast import Broadcast
 from shared.handlers.idempotency import Idempotency
 from shared.handlers.identify import Identify
 from shared.handlers.send import Send
-from shared.handlers.sync import Sync, workspace_of
+from shared.handlers.sync import Sync
 from shared.handlers.track import Track
+from shared.handlers.user_sync import UserSync
+from shared.handlers.wiring import workspace
 from shared.ledger import SQLiteLedger
 from shared.lifetime import Lifetime
 from shared.pubsub.push import Handle, PushEndpoint
@@ -105,7 +107,8 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
             "send": lambda: Send(api := app(), idempotency(api)),
             "broadcast": lambda: Broadcast(api := app(), idempotency(api)),
             "sync": lambda: Sync(
-                track(), around.ledger, workspace_of(url or around.upstream.url, EnvironmentSecret(site_id))
+                UserSync(track(), around.ledger),
+                workspace(url or around.upstream.url, EnvironmentSecret(site_id)),
             ),
         }
         telemetry = Telemetry(kind, kind, PROJECT)

@@ -16,6 +16,7 @@ from shared.customerio.errors import UnknownOutcomeError
 from shared.customerio.track import TrackAPI
 from shared.handlers.profile import Version
 from shared.handlers.sync import Sync
+from shared.handlers.user_sync import UserSync
 from shared.ledger import ProfileState
 from shared.outcome import Done, Failed, Outcome
 from shared.pubsub.message import PushMessage
@@ -166,7 +167,7 @@ class World:
 
     async def run(self, *, max_steps: int = 400) -> None:
         """Choose among what can happen until every job is acknowledged and every late call has arrived."""
-        sync = Sync(cast("TrackAPI", self), self, self._workspace, now=lambda: self._clock)
+        sync = Sync(UserSync(cast("TrackAPI", self), self, now=lambda: self._clock), self._workspace)
         try:
             for _ in range(max_steps):
                 options = self._options(sync)

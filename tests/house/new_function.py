@@ -105,7 +105,10 @@ INSERTED = {
     "shared/topology.json": [
         (
             '"topics": {\n',
-            '    "note": { "name": "cio-note", "function": "note", "rate": "track", "ordered": false },\n',
+            (
+                '    "note": { "name": "cio-note", "function": "note", "rate": "track", "ordered": false,'
+                ' "lanes": ["main", "retry"] },\n'
+            ),
         ),
         (
             '"functions": {\n',

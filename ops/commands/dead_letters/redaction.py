@@ -1,4 +1,4 @@
-"""What may be shown of a job without ``--reveal``: its shape, not its values."""
+"""The part of a job that may be shown without ``--reveal``: its shape, not its values."""
 
 import re
 from typing import Any
