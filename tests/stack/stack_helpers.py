@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -42,8 +43,16 @@ class RunningStack:
         self.environment = environment
         self.process = process
         self.project = environment["GOOGLE_CLOUD_PROJECT"]
-        os.environ["PUBSUB_EMULATOR_HOST"] = environment["PUBSUB_EMULATOR_HOST"]
-        self.publisher = PublisherClient(publisher_options=PublisherOptions(enable_message_ordering=True))
+        with self.as_environment():
+            self.publisher = PublisherClient(publisher_options=PublisherOptions(enable_message_ordering=True))
+
+    def as_environment(self) -> "mock._patch_dict":
+        """Have Google's clients that are made within the block use the stack, and none that is made later."""
+        return mock.patch.dict(os.environ, {"PUBSUB_EMULATOR_HOST": self.environment["PUBSUB_EMULATOR_HOST"]})
+
+    def subscriber(self) -> SubscriberClient:
+        with self.as_environment():
+            return SubscriberClient()
 
     def publish(self, topic: str, body: Any, **attributes: str) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -69,7 +78,7 @@ class RunningStack:
     def dead_letters(self, kind: str) -> list[tuple[bytes, dict[str, str]]]:
         """Take what is in a kind's dead-letter subscription."""
         path = f"projects/{self.project}/subscriptions/{topology().topics[kind].dead_letter_name}"
-        with SubscriberClient() as client:
+        with self.subscriber() as client:
             try:
                 answer = client.pull(subscription=path, max_messages=1000, timeout=1, retry=None)
             except DeadlineExceeded:
