@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -15,11 +15,9 @@ from ops.option_groups import with_option_groups
 from ops.publishing import ConfirmedPublisher, Outgoing, batches
 from ops.target import Target, Where
 from shared.attributes import DeliveryGuarantee
-from shared.jobs import CHANNELS, InvalidJob
+from shared.jobs import CHANNELS, InvalidJob, Kind
 from shared.redaction import loggable_key
 from shared.topology import topology
-
-JobKind = Literal["identify", "track", "send", "broadcast", "sync"]
 
 _LINES_PER_BATCH = 500
 _INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells report it
@@ -95,7 +93,7 @@ class Attributes:
 
 @with_option_groups
 def publish(
-    kind: Annotated[JobKind, typer.Argument(help="Kind of job.", show_choices=True)],
+    kind: Annotated[Kind, typer.Argument(help="Kind of job.", show_choices=True)],
     draft: Draft,
     attributes: Attributes,
     where: Where,

@@ -46,6 +46,9 @@ variable "unindexed" {
     { collection = "ledger", field = "result" },
     { collection = "ledger", field = "state" },
     { collection = "ledger", field = "token" },
+    { collection = "ledger", field = "unknowns" },
+    { collection = "profiles", field = "state" },
+    { collection = "profiles", field = "token" },
   ]
 }
 
