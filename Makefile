@@ -32,7 +32,7 @@ reset: $(READY)  ## remove the data and logs of make run and make demo, and noth
 	@$(PYTHON) -m local.stack reset
 
 test: $(READY)  ## all tests but Terraform's
-	@$(PYTHON) -m pytest --ignore=tests/terraform
+	@$(PYTHON) -m pytest --ignore=tests/terraform --numprocesses=auto --dist=loadfile
 
 lint: $(READY)  ## ruff and mypy
 	@$(PYTHON) -m ruff check .

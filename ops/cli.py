@@ -48,7 +48,7 @@ app = typer.Typer(
 def _show_version(wanted: bool) -> None:
     if wanted:
         project = tomllib.loads(_PYPROJECT.read_text())["project"]
-        print(f"{project['name']} {project['version']}")
+        print(f"customerio-functions {project['version']}")
         raise typer.Exit
 
 
