@@ -31,8 +31,8 @@ demo: $(READY)  ## publish 200 jobs through a stack of its own, print what becam
 reset: $(READY)  ## remove the data and logs of make run and make demo, and nothing else
 	@$(PYTHON) -m local.stack reset
 
-test: $(READY)  ## all tests but Terraform's
-	@$(PYTHON) -m pytest --ignore=tests/terraform --numprocesses=auto --dist=loadfile
+test: $(READY)  ## all tests but Terraform's, three at a time
+	@$(PYTHON) -m pytest --ignore=tests/terraform --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## ruff and mypy
 	@$(PYTHON) -m ruff check .

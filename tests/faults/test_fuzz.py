@@ -39,7 +39,7 @@ from shared.pubsub.topic import dead_letter_attributes
 from shared.secrets import EnvironmentSecret
 from shared.telemetry import Telemetry
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1500"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "600"))
 KEY = "fuzzed-key"
 
 

@@ -1,0 +1,12 @@
+import pytest
+
+# Folders whose tests start whole stacks and servers go first, so that no core is left with one of them at the end.
+_LONG = ("stack", "faults", "examples", "warehouse", "ops", "house", "local_pubsub")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return _LONG.index(folder) if folder in _LONG else len(_LONG)
+
+    items.sort(key=rank)
