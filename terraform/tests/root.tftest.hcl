@@ -38,8 +38,8 @@ run "rates_are_shared_out" {
   command = plan
 
   assert {
-    condition     = output.instance_budget.track == { account_per_second = 1000, instances = 8, instance_per_second = 125 }
-    error_message = "identify, track and sync share 1000 requests a second among 2 + 4 + 2 instances"
+    condition     = output.instance_budget.track == { account_per_second = 1000, instances = 3, instance_per_second = 333.3333 }
+    error_message = "identify, track and sync share 1000 requests a second among 1 + 1 + 1 instances"
   }
 
   assert {
