@@ -159,8 +159,11 @@ def _functions_may_do_what_they_are_told(applied: Applied) -> Iterator[str]:
 
 
 def _retries_are_possible(applied: Applied, function: Function, dead_letter_topic: str) -> Iterator[str]:
-    """From the main lane's last attempt on the function moves a job to the retry topic itself."""
-    retry = dead_letter_topic.removesuffix("-dead-letter") + "-retry"
+    """After the main lane the function moves a job to the retry topic itself. An ordered topic has no such lane."""
+    topic = dead_letter_topic.removesuffix("-dead-letter")
+    if any(topic.endswith(shape.name) and shape.ordered for shape in topology().topics.values()):
+        return
+    retry = f"{topic}-retry"
     if function.member not in applied.members("google_pubsub_topic", retry, "roles/pubsub.publisher"):
         yield f"{function.service} may not move jobs to {retry}"
 
