@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Callable
 from importlib import import_module
 
 import pytest
@@ -20,20 +21,24 @@ def test_a_function_starts(prod: Applied, function: str) -> None:
     assert import_module(f"shared.handlers.{function}").endpoint(Settings.from_environment(function, variables))
 
 
-def test_claims_expire_and_are_not_indexed(prod: Applied) -> None:
-    """No query asks for a field of a claim, and Firestore's indexes of growing values bound the writes a second."""
+def test_claims_expire_and_no_field_is_indexed(prod: Applied) -> None:
+    """No query asks for a field of the ledger, and Firestore's indexes of growing values bound the writes a second."""
     fields = prod.of("google_firestore_field")
-    collection = inspect.signature(FirestoreLedger).parameters["collection"].default
+    parameters = inspect.signature(FirestoreLedger).parameters
+    claims, profiles = parameters["collection"].default, parameters["profiles"].default
 
-    assert [field["field"] for field in fields if field["ttl_config"]] == ["expires_at"]
-    assert {field["collection"] for field in fields} == {collection}
-    assert {field["field"] for field in fields} == _fields_of_a_claim()
+    assert [(field["collection"], field["field"]) for field in fields if field["ttl_config"]] == [
+        (claims, "expires_at")
+    ]
+    assert {(field["collection"], field["field"]) for field in fields} == {
+        *((claims, name) for name in _written_by(FirestoreLedger.claim, FirestoreLedger.unknown)),
+        *((profiles, name) for name in _written_by(FirestoreLedger.remember)),
+    }
 
 
-def _fields_of_a_claim() -> set[str]:
-    """What ``claim`` writes, as it stands in the code."""
-    names = re.findall(r'"(\w+)": ', inspect.getsource(FirestoreLedger.claim))
-    return {*names}
+def _written_by(*methods: Callable[..., object]) -> set[str]:
+    """Fields that these methods write, as they stand in the code."""
+    return {name for method in methods for name in re.findall(r'"(\w+)": ', inspect.getsource(method))}
 
 
 def test_the_operators_command_finds_the_environment(prod: Applied) -> None:

@@ -149,7 +149,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     ),
     "more instances than the rate allows": (
         changed(_FUNCTION, serving(max_instance_count=5)),
-        "functions may together call Customer.io 1125 times a second; track allows 1000",
+        "functions may together call Customer.io 2333.33 times a second; track allows 1000",
     ),
     "name without the environment": (
         changed("google_pubsub_topic.secret_rotation[0]", setting(name="secret-rotation")),
