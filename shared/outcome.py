@@ -11,6 +11,7 @@ import msgspec
 ErrorClass = Literal[
     "invalid_job",  # our checks refused the body before anything was sent
     "rejected",  # Customer.io refused it: 400, 413, 422, an item of a 207, or an explained 4xx of the App API
+    "recipient_not_allowed",  # this environment does not write to everybody
     "expired",  # `expires_at` had passed
     "unknown_outcome",  # a send that may or may not have happened, under `at_most_once`
     "forgotten",  # a record of a user who was deleted, without `restore`

@@ -8,7 +8,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
+from .recipients import NOBODY, RecipientPolicy
 from .topology import DEAD_LETTER_SUFFIX, RETRY_SUFFIX, topology
 
 Region = Literal["us", "eu"]
@@ -16,6 +18,8 @@ Region = Literal["us", "eu"]
 # https://docs.customer.io/integrations/api/track and /app
 _TRACK_HOSTS: dict[Region, str] = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
 _APP_HOSTS: dict[Region, str] = {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}
+# Where a message reaches a person.
+REAL_HOSTS = frozenset(urlsplit(url).hostname for url in (*_TRACK_HOSTS.values(), *_APP_HOSTS.values()))
 
 # Secrets by their name in topology.json, and the variable that holds each one's value on one machine. The variable with
 # ``_SECRET`` behind it holds the secret's resource name in the cloud.
@@ -87,6 +91,7 @@ class Settings:
         ledger: ``firestore:DATABASE`` or ``sqlite:PATH``.
         dataset: BigQuery dataset of the events.
         bigquery_is_emulated: Whether ``BIGQUERY_EMULATOR_HOST`` is set, which takes no credentials.
+        recipients: Who may be written to; nobody where ``RECIPIENTS`` is not set.
         webhook_max_age: Seconds that a signature's timestamp may differ from now; None for no check.
     """
 
@@ -101,6 +106,7 @@ class Settings:
     ledger: str = ""
     dataset: str = ""
     bigquery_is_emulated: bool = False
+    recipients: RecipientPolicy = NOBODY
     webhook_max_age: float | None = None
 
     @classmethod
@@ -129,6 +135,7 @@ class Settings:
             ledger=read.text("LEDGER", "firestore:DATABASE, or sqlite:PATH on one machine") if needs.ledger else "",
             dataset=read.text("BIGQUERY_DATASET", "the dataset of the events table") if needs.warehouse else "",
             bigquery_is_emulated=bool(environment.get("BIGQUERY_EMULATOR_HOST")),
+            recipients=read.recipients(),
             webhook_max_age=read.number("CUSTOMERIO_WEBHOOK_MAX_AGE"),
         )
         read.check()
@@ -174,6 +181,13 @@ class _Reader:
         if not 0 < value < float("inf"):
             self.problems.append(f"{name} must be a number above 0")
         return value
+
+    def recipients(self) -> RecipientPolicy:
+        try:
+            return RecipientPolicy.decode(self._environment.get("RECIPIENTS") or "{}")
+        except ValueError as error:
+            self.problems.append(f'RECIPIENTS must be JSON such as {{"domains": ["example.com"]}}: {error}')
+            return NOBODY
 
     def secret(self, variable: str) -> SecretSource:
         if value := self._environment.get(variable, "").strip():

@@ -36,6 +36,11 @@ output "secrets" {
   value       = { for name, secret in module.secret : name => secret.secret_id }
 }
 
+output "recipients" {
+  description = "Who may be written to from this environment."
+  value       = local.recipients
+}
+
 output "instance_budget" {
   description = "How the account's rates are shared out: instances at most, and requests per second of each."
   value = {

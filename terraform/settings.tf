@@ -21,6 +21,12 @@ locals {
     name => one(distinct([for key in topics : local.topology.topics[key].rate if local.topology.topics[key].rate != null]))
   }
 
+  # Whoever is not named in an environment other than prod gets nothing: a copy of prod's data must not reach people.
+  named_recipients = { for name, value in var.recipients : name => value if value != null && name != "everybody" }
+  recipients = merge(local.named_recipients, {
+    everybody = coalesce(var.recipients.everybody, var.environment == "prod" && length(local.named_recipients) == 0)
+  })
+
   function_settings = {
     for name, function in local.topology.functions : name => merge(
       local.common_settings,
@@ -29,6 +35,7 @@ locals {
         CUSTOMERIO_REGION              = var.customerio.region
         CUSTOMERIO_REQUESTS_PER_SECOND = tostring(local.instance_rates[local.rates_of[name]])
       },
+      contains(["send", "broadcast"], name) ? { RECIPIENTS = jsonencode(local.recipients) } : {},
       function.ledger ? { LEDGER = "firestore:${module.ledger.database}" } : {},
       function.warehouse ? { BIGQUERY_DATASET = module.warehouse.dataset_id } : {},
       # The webhook has no topic of its own: what it verifies goes to the events topic, the rest to that topic's dead letters.

@@ -291,6 +291,44 @@ variable "publishers" {
   }
 }
 
+variable "recipients" {
+  description = <<-EOT
+    Who may be written to; docs/recipients.md explains each field. Default: everybody in the environment "prod", nobody in any other.
+    `redirect_to` is an inbox that gets the emails which nobody else may get.
+  EOT
+  type = object({
+    everybody      = optional(bool)
+    domains        = optional(set(string))
+    addresses      = optional(set(string))
+    ids            = optional(set(string))
+    phone_prefixes = optional(set(string))
+    redirect_to    = optional(string)
+    broadcasts     = optional(bool)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for domain in coalesce(var.recipients.domains, []) : can(regex("^[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+$", domain))])
+    error_message = "recipients.domains are what follows the @ of an address, such as example.com."
+  }
+
+  validation {
+    condition     = alltrue([for prefix in coalesce(var.recipients.phone_prefixes, []) : can(regex("^[+][1-9][0-9]*$", prefix))])
+    error_message = "recipients.phone_prefixes begin with + and a country's code, such as +1555."
+  }
+
+  validation {
+    condition     = var.recipients.redirect_to == null || can(regex("^[^@ ,<>]+@[A-Za-z0-9.-]+$", var.recipients.redirect_to))
+    error_message = "recipients.redirect_to must be one email address."
+  }
+
+  validation {
+    condition     = !(coalesce(var.recipients.everybody, false) && var.recipients.redirect_to != null)
+    error_message = "recipients: with everybody = true no email is redirected; leave one of the two out."
+  }
+}
+
 variable "region" {
   description = "The Google Cloud region of functions and storage, near where the jobs are published."
   type        = string

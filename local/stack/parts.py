@@ -1,16 +1,19 @@
 """The parts of a stack and their settings: what Terraform wires in the cloud."""
 
+import json
 import math
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from local import bigquery, deadlines
 from local.stack.options import Options
 from local.stack.ports import HOST, assign_ports
 from local.stack.process import Part
+from shared.settings import REAL_HOSTS, CustomerIOHosts
 from shared.topology import topology
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +72,7 @@ def plan(given: Mapping[str, str], data: Path, options: Options) -> Plan:
     _plan_pubsub(stack, given, ports, options)
     _plan_bigquery(stack, given, ports, data)
     _plan_customerio(stack, given, ports, options)
+    _plan_recipients(stack, given)
     stack.functions.extend(_function(name, ports[name], stack.environment, data, options) for name in names)
     return stack
 
@@ -125,6 +129,21 @@ def _plan_customerio(stack: Plan, given: Mapping[str, str], ports: Mapping[str, 
         webhook_long_wait_seconds=deadlines.STACK_WEBHOOK_LONG_WAIT_SECONDS,
     )
     stack.services.append(_module("customer.io", "local.customerio", arguments, track_port, stack.environment))
+
+
+def _plan_recipients(stack: Plan, given: Mapping[str, str]) -> None:
+    """Everybody at a simulator; nobody at Customer.io itself, where a message would reach a person."""
+    if text := given.get("RECIPIENTS"):
+        stack.environment["RECIPIENTS"] = text
+        return
+    region = "eu" if stack.environment["CUSTOMERIO_REGION"].strip().lower() == "eu" else "us"
+    hosts = CustomerIOHosts.from_environment({**stack.environment, "CUSTOMERIO_REGION": region})
+    is_real = any(urlsplit(url).hostname in REAL_HOSTS for url in (hosts.track_url, hosts.app_url))
+    stack.environment["RECIPIENTS"] = json.dumps({"everybody": not is_real})
+    if is_real:
+        stack.notes.append(
+            "Customer.io itself gets the sends, so nobody is written to: docs/recipients.md says how to allow somebody"
+        )
 
 
 def _function(name: str, port: int, environment: Mapping[str, str], data: Path, options: Options) -> Part:

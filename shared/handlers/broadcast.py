@@ -14,21 +14,26 @@ from ..lifetime import Lifetime
 from ..outcome import Outcome
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
+from ..recipients import RecipientPolicy
 from ..settings import Settings
 from .idempotency import Idempotency
+from .recipients import refused_broadcast
 from .wiring import app_api, idempotency, push_endpoint
 
 
 class Broadcast:
     """Settles broadcast jobs."""
 
-    def __init__(self, app: AppAPI, idempotency: Idempotency) -> None:
+    def __init__(self, app: AppAPI, idempotency: Idempotency, recipients: RecipientPolicy) -> None:
         self._app = app
         self._idempotency = idempotency
+        self._recipients = recipients
 
     async def __call__(self, message: PushMessage) -> Outcome:
         attributes = JobAttributes.decode(message.attributes)
         trigger = parse("broadcast", message.data, attributes)
+        if refused := refused_broadcast(self._recipients):
+            return refused
         call = partial(self._app.trigger, trigger.broadcast_id, msgspec.json.encode(trigger.body))
         return await self._idempotency.run(call, message, attributes)
 
@@ -37,4 +42,4 @@ def endpoint(settings: Settings) -> PushEndpoint:
     """The function as its settings describe it."""
     lifetime = Lifetime()
     app = app_api(settings, lifetime)
-    return push_endpoint(Broadcast(app, idempotency(app, settings, lifetime)), settings, lifetime)
+    return push_endpoint(Broadcast(app, idempotency(app, settings, lifetime), settings.recipients), settings, lifetime)

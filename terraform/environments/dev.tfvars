@@ -7,13 +7,19 @@ customerio = {
   region = "eu"
 }
 
+# Only colleagues get what is sent from here; all other emails end in one inbox.
+recipients = {
+  domains     = ["example.com"]
+  redirect_to = "customerio-dev@example.com"
+}
+
 deletion_protection = false
 
 warehouse = {
   expiry_days = 30
 }
 
-# A quarter of the published rates: the development workspace shares the account with the others.
+# One instance of each is enough here.
 functions = {
   identify = { max_instances = 1 }
   track    = { max_instances = 1 }

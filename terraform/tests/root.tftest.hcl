@@ -152,3 +152,49 @@ run "tables_that_are_there" {
     error_message = "our tables are looked at, and no other"
   }
 }
+
+run "nobody_is_written_to_outside_prod" {
+  command = plan
+
+  assert {
+    condition     = output.recipients == { everybody = false }
+    error_message = "an environment that is not prod writes to nobody unless it names them"
+  }
+}
+
+run "prod_writes_to_everybody" {
+  command = plan
+
+  variables {
+    environment = "prod"
+  }
+
+  assert {
+    condition     = output.recipients == { everybody = true }
+    error_message = "prod writes to everybody"
+  }
+}
+
+run "named_recipients_narrow_prod_too" {
+  command = plan
+
+  variables {
+    environment = "prod"
+    recipients  = { domains = ["example.com"] }
+  }
+
+  assert {
+    condition     = !output.recipients.everybody && output.recipients.domains == toset(["example.com"])
+    error_message = "naming recipients leaves everybody else out"
+  }
+}
+
+run "recipients_with_mistakes" {
+  command = plan
+
+  variables {
+    recipients = { domains = ["@example.com"], phone_prefixes = ["00"], redirect_to = "a, b" }
+  }
+
+  expect_failures = [var.recipients]
+}

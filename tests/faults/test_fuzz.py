@@ -36,6 +36,7 @@ from shared.outcome import Failed
 from shared.pubsub.message import PushMessage
 from shared.pubsub.push import PushEndpoint
 from shared.pubsub.topic import dead_letter_attributes
+from shared.recipients import RecipientPolicy
 from shared.secrets import EnvironmentSecret
 from shared.telemetry import Telemetry
 
@@ -134,8 +135,10 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Any:
     handlers = {
         "identify": Identify(around),
         "track": Track(around),
-        "send": Send(around, Idempotency(around, ledger, "send", Lifetime())),
-        "broadcast": Broadcast(around, Idempotency(around, ledger, "broadcast", Lifetime())),
+        "send": Send(around, Idempotency(around, ledger, "send", Lifetime()), RecipientPolicy(everybody=True)),
+        "broadcast": Broadcast(
+            around, Idempotency(around, ledger, "broadcast", Lifetime()), RecipientPolicy(everybody=True)
+        ),
         "sync": Sync(UserSync(around, ledger), workspace("http://here", EnvironmentSecret("site"))),
         "events": Archive(around),
     }

@@ -22,6 +22,7 @@ from shared.ledger import SQLiteLedger
 from shared.lifetime import Lifetime
 from shared.pubsub.push import Handle, PushEndpoint
 from shared.pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
+from shared.recipients import RecipientPolicy
 from shared.secrets import EnvironmentSecret, Secret
 from shared.telemetry import Telemetry
 from shared.topology import topology
@@ -104,8 +105,8 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
         handlers: dict[str, Callable[[], Handle]] = {
             "identify": lambda: Identify(track()),
             "track": lambda: Track(track()),
-            "send": lambda: Send(api := app(), idempotency(api)),
-            "broadcast": lambda: Broadcast(api := app(), idempotency(api)),
+            "send": lambda: Send(api := app(), idempotency(api), RecipientPolicy(everybody=True)),
+            "broadcast": lambda: Broadcast(api := app(), idempotency(api), RecipientPolicy(everybody=True)),
             "sync": lambda: Sync(
                 UserSync(track(), around.ledger),
                 workspace(url or around.upstream.url, EnvironmentSecret(site_id)),

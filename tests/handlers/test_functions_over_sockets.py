@@ -50,6 +50,7 @@ async def test_a_push_is_a_call_and_a_failure_a_dead_letter(
         "CUSTOMERIO_SITE_ID": "site",
         "CUSTOMERIO_TRACK_API_KEY": "track-key",
         "CUSTOMERIO_APP_API_KEY": "app-key",
+        "RECIPIENTS": '{"everybody": true}',
         "LEDGER": f"sqlite:{tmp_path / 'ledger.sqlite'}",
     }
     complaint = {"errors": [{"batch_index": 0, "reason": "invalid", "field": "email", "message": f"no {ADDRESS}"}]}

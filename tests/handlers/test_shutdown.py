@@ -33,6 +33,7 @@ async def send_function(
         "CUSTOMERIO_APP_URL": upstream.url,
         "CUSTOMERIO_APP_API_KEY": "app-key",
         "CUSTOMERIO_REQUESTS_PER_SECOND": rate,
+        "RECIPIENTS": '{"everybody": true}',
         "LEDGER": f"sqlite:{directory / 'ledger.sqlite'}",
     }
     async with running_function("send", environment, directory / "log") as function:

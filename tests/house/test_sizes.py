@@ -17,6 +17,7 @@ NO_HANDLERS = {
     "operations",
     "outcomes",
     "profile",
+    "recipients",
     "signing_keys",
     "user_operations",
     "user_sync",

@@ -60,6 +60,7 @@ async def ways(customerio: Upstream, pubsub_server: FakePubSub, tmp_path_factory
         "CUSTOMERIO_SITE_ID": "site",
         "CUSTOMERIO_TRACK_API_KEY": "track-key",
         "CUSTOMERIO_APP_API_KEY": "app-key",
+        "RECIPIENTS": '{"everybody": true}',
         "LEDGER": f"sqlite:{tmp_path_factory.mktemp('ledger') / 'ledger.sqlite'}",
     }
     process = await asyncio.create_subprocess_exec(

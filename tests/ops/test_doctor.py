@@ -23,6 +23,7 @@ from ops.commands.doctor.finding import Finding
 from ops.commands.doctor.keys import read_keys
 from ops.commands.doctor.ledger import check_ledger
 from ops.commands.doctor.pubsub import check_pubsub
+from ops.commands.doctor.recipients import check_recipients
 from ops.commands.doctor.warehouse import check_warehouse
 from ops.commands.doctor.webhook import check_webhook
 from ops.target import Target
@@ -122,7 +123,7 @@ async def test_where_all_is_well_every_line_is_ok_and_no_key_is_shown(
     result = await asyncio.to_thread(ops, "doctor", "--region", "eu", "--webhook-url", webhook.url)
     assert {line.split()[0] for line in result.stdout.splitlines()} == {"ok"}, result.stdout
     assert result.exit_code == 0
-    assert "25 ok, 0 failed, 0 skipped" in result.stderr
+    assert "26 ok, 0 failed, 0 skipped" in result.stderr
     for key in ("CUSTOMERIO_TRACK_API_KEY", "CUSTOMERIO_APP_API_KEY", "CUSTOMERIO_WEBHOOK_SIGNING_KEY"):
         assert environment[key] not in result.output
     (event,) = await asyncio.to_thread(watch, 1)
@@ -354,6 +355,26 @@ def test_a_ledger_in_the_cloud_that_does_not_answer_is_told(environment: Mutable
     (found,) = check_ledger(Target("demo-project", "dev-", {}))
     assert (found.check, found.verdict) == ("ledger dev-cio-ledger", "failed")
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("environment", "verdict", "text"),
+    [
+        ({"PUBSUB_EMULATOR_HOST": "x:1", "RECIPIENTS": '{"everybody": true}'}, "ok", "everybody may be written to"),
+        ({"PUBSUB_EMULATOR_HOST": "x:1"}, "ok", "allowed: nobody; broadcasts not allowed"),
+        (
+            {"PUBSUB_EMULATOR_HOST": "x:1", "RECIPIENTS": '{"ids": ["42"]}'},
+            "ok",
+            "allowed: ids (1); broadcasts not allowed",
+        ),
+        ({"PUBSUB_EMULATOR_HOST": "x:1", "RECIPIENTS": '{"id": 1}'}, "failed", "docs/recipients.md"),
+        ({}, "skipped", "terraform output recipients"),
+    ],
+)
+def test_who_may_be_written_to_is_told(environment: dict[str, str], verdict: str, text: str) -> None:
+    found = check_recipients(Target("p", "", environment))
+    assert (found.check, found.verdict) == ("recipients", verdict)
+    assert text in found.text
 
 
 @pytest.mark.parametrize(("free", "verdict"), [(999_999_999, "failed"), (1_000_000_000, "ok")])

@@ -100,6 +100,29 @@ def test_the_time_scale_and_the_reactions_reach_the_simulator_by_argument(tmp_pa
     assert command[command.index("--reaction-seconds") + 1] == "2"
 
 
+@pytest.mark.parametrize(
+    ("given", "recipients"),
+    [
+        ({}, {"everybody": True}),
+        ({"CUSTOMERIO_APP_API_KEY": "real"}, {"everybody": False}),
+        ({"CUSTOMERIO_APP_API_KEY": "real", "RECIPIENTS": '{"ids": ["42"]}'}, {"ids": ["42"]}),
+        (
+            {"CUSTOMERIO_APP_URL": "https://API-EU.customer.io", "CUSTOMERIO_TRACK_URL": "http://x"},
+            {"everybody": False},
+        ),
+        ({"CUSTOMERIO_APP_URL": "http://app.test", "CUSTOMERIO_TRACK_URL": "http://track.test"}, {"everybody": True}),
+    ],
+)
+def test_nobody_is_written_to_where_customerio_is_the_real_one(
+    tmp_path: Path, given: Mapping[str, str], recipients: object
+) -> None:
+    stack = plan(given, tmp_path, Options(port_base=0))
+
+    assert json.loads(stack.environment["RECIPIENTS"]) == recipients
+    told = [note for note in stack.notes if "docs/recipients.md" in note]
+    assert len(told) == (recipients == {"everybody": False})
+
+
 def test_gcloud_is_pointed_at_the_stacks_pubsub(tmp_path: Path) -> None:
     stack = plan({"PUBSUB_EMULATOR_HOST": "127.0.0.1:8085"}, tmp_path, Options(port_base=0))
     assert stack.environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB"] == "http://127.0.0.1:8085/"

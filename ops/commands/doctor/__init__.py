@@ -13,6 +13,7 @@ from ops.commands.doctor.finding import Finding, failed, ok, skipped
 from ops.commands.doctor.keys import read_keys
 from ops.commands.doctor.ledger import check_ledger
 from ops.commands.doctor.pubsub import check_pubsub
+from ops.commands.doctor.recipients import check_recipients
 from ops.commands.doctor.warehouse import check_warehouse
 from ops.commands.doctor.webhook import check_webhook
 from ops.errors import LOGIN_ADVICE, OperatorError
@@ -87,6 +88,7 @@ def _findings(target: Target) -> Iterator[Finding]:
     keys, findings = read_keys(target)
     yield from findings
     yield from check_customerio(target, keys)
+    yield check_recipients(target)
     yield from _reached("Pub/Sub", check_pubsub(target))
     yield from _reached("ledger", check_ledger(target))
     if target.is_local:
