@@ -22,7 +22,7 @@ class Version(msgspec.Struct, frozen=True, order=True, array_like=True):
 
     Args:
         instant: Time of the change in the source, otherwise of the first publish, in microseconds since 1970.
-        rank: 0 for a record, 1 for an opt-out of everything, 2 for a deletion.
+        rank: 0 for a record, 1 for one that opts out of marketing, 2 for an opt-out of everything, 3 for a deletion.
         published: Time of the first publish, in microseconds since 1970.
     """
 
@@ -39,6 +39,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         version: Age of the job.
         digest: Hash of the record's attributes, ``SUPPRESSED`` or ``DELETED``.
         names: Names of the record's attributes, sorted.
+        consent: Values of Customer.io's own switches.
         force: Whether it is applied although nothing changed.
         restore: Whether it may bring a deleted user back.
     """
@@ -47,6 +48,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     version: Version
     digest: str
     names: tuple[str, ...] = ()
+    consent: dict[str, bool] = {}
     force: bool = False
     restore: bool = False
 
@@ -58,11 +60,13 @@ class Applied(msgspec.Struct, frozen=True, omit_defaults=True):
         version: Version of the job that wrote it.
         digest: As in ``Wanted``.
         names: Names of the attributes that are set.
+        consent: Switches that were written, as they were written last. They may have been changed at Customer.io since.
     """
 
     version: Version
     digest: str
     names: tuple[str, ...] = ()
+    consent: dict[str, bool] = {}
 
 
 class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,6 +77,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
         version: As in ``Wanted``.
         digest: As in ``Wanted``.
         names: Names of the attributes that may be set.
+        consent: Switches as they may have been written.
         suppressed: Whether a suppression of ours may be in force.
     """
 
@@ -80,6 +85,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
     version: Version
     digest: str
     names: tuple[str, ...] = ()
+    consent: dict[str, bool] = {}
     suppressed: bool = False
 
 
@@ -137,12 +143,15 @@ class Apply(msgspec.Struct, frozen=True):
         done: Record to remember when all calls were accepted.
         unsuppress: Whether a suppression of ours has to be taken back first.
         vanished: Names of the attributes to clear.
+        consent: Switches to write: those that changed in the source since they were written. A switch that was changed
+            at Customer.io meanwhile, by the person, is left as it is.
     """
 
     begun: Record
     done: Record
     unsuppress: bool
     vanished: tuple[str, ...]
+    consent: dict[str, bool] = {}
 
 
 def decide(record: Record, wanted: Wanted, now: float, lease_seconds: float) -> Settled | Busy | Apply:
@@ -204,11 +213,24 @@ def _unchanged(record: Record, version: Version) -> Settled:
 def _apply(record: Record, wanted: Wanted, version: Version, now: float, lease_seconds: float) -> Apply:
     is_record = wanted.digest not in _GONE
     may_be_set = tuple(sorted(record.names.union(wanted.names)))
-    intent = Intent(wanted.job, version, wanted.digest, may_be_set, record.suppressed)
+    written = _known(record) | wanted.consent if is_record else {}
+    intent = Intent(wanted.job, version, wanted.digest, may_be_set, written, record.suppressed)
     return Apply(
         begun=Record(record.applied, intent, now + lease_seconds),
         # An earlier delivery's call may still be on its way, and must not arrive after a newer job's.
-        done=Record(Applied(version, wanted.digest, wanted.names), None, record.busy_until),
+        done=Record(Applied(version, wanted.digest, wanted.names, written), None, record.busy_until),
         unsuppress=is_record and record.suppressed,
         vanished=tuple(sorted(record.names.difference(wanted.names))) if is_record else (),
+        consent=wanted.consent if wanted.force else dict(wanted.consent.items() - _known(record).items()),
     )
+
+
+def _known(record: Record) -> dict[str, bool]:
+    """Switches that were written for certain: with the same value by all that was or may have been applied.
+
+    A suppression deletes them with the person.
+    """
+    if record.applied is None or record.suppressed:
+        return {}
+    known = record.applied.consent.items()
+    return dict(known if record.intent is None else known & record.intent.consent.items())

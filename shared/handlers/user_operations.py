@@ -10,6 +10,7 @@ import msgspec
 from ..errors import InvalidJob
 from ..jobs import TrackOperation, UserDeleted, UserRecord
 from ..jobs import limits as job_limits
+from ..jobs.sync import UNSUBSCRIBED
 from ..pubsub.message import PushMessage
 from .profile import DELETED, SUPPRESSED, Apply, Version, Wanted
 
@@ -31,17 +32,20 @@ def wanted_state(user: UserRecord | UserDeleted, message: PushMessage) -> Wanted
     instant = published if user.updated_at is None else user.updated_at
     if instant > published + _MAX_AHEAD // _MICROSECOND:
         raise InvalidJob("updated_at", "must not be more than a day after the job was published")
-    digest, rank, names = DELETED, 2, tuple[str, ...]()
+    digest, rank, names = DELETED, 3, tuple[str, ...]()
+    consent: dict[str, bool] = {}
     if isinstance(user, UserRecord):
-        digest, rank = SUPPRESSED, 1
+        digest, rank = SUPPRESSED, 2
         if not user.wants_nothing:
-            digest, rank, names = _digest(user.attributes), 0, tuple(sorted(user.attributes))
+            consent, names = user.consent, tuple(sorted(user.attributes))
+            digest, rank = _digest(user.attributes | consent), int(consent.get(UNSUBSCRIBED, False))
     job = hashlib.sha256(b"%b\0%b" % (message.key.encode(errors="surrogatepass"), message.data)).hexdigest()
     return Wanted(
         job=job,
         version=Version(instant, rank, published),
         digest=digest,
         names=names,
+        consent=consent,
         force=user.force,
         restore=isinstance(user, UserRecord) and user.restore,
     )
@@ -65,14 +69,15 @@ def operations(user: UserRecord | UserDeleted, plan: Apply) -> list[TrackOperati
 
 
 def _identified(user: UserRecord, plan: Apply) -> list[dict[str, Any]]:
-    """The record's attributes with what is to be cleared as null; in several steps if it is too much for one."""
+    """The record's attributes and switches, with what is to be cleared as null; in several steps if it is too much."""
     # What the application knows to be empty may have been set elsewhere.
     cleared = sorted({*plan.vanished, *(user.empty if user.force else ())})
-    whole = user.attributes | dict.fromkeys(cleared)
+    attributes = user.attributes | plan.consent
+    whole = attributes | dict.fromkeys(cleared)
     body = {"type": "person", "action": "identify", "identifiers": {"id": user.id}, "attributes": whole}
     if len(whole) <= job_limits.MAX_ATTRIBUTES and len(msgspec.json.encode(body)) <= job_limits.MAX_ITEM_BYTES:
         return [whole]
-    return [dict.fromkeys(names) for names in batched(cleared, _MAX_CLEARED, strict=False)] + [user.attributes]
+    return [dict.fromkeys(names) for names in batched(cleared, _MAX_CLEARED, strict=False)] + [attributes]
 
 
 def _operation(user: UserRecord | UserDeleted, action: str, **fields: Any) -> TrackOperation:

@@ -1,5 +1,6 @@
 """The sync topic: the application's own user record, or the word that the user is gone."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -36,6 +37,11 @@ Force = Annotated[bool, Meta(description="apply it although nothing changed, to 
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TOPIC = re.compile(r"topic_[0-9]{1,9}")
+# The switch out of all email, SMS, WhatsApp and push, and the choices of the subscription center. Choices are written
+# one by one: a whole object would take back those that the record does not name.
+UNSUBSCRIBED = "unsubscribed"
+TOPIC_PREFIX = "cio_subscription_preferences.topics."
 
 
 class Preferences(msgspec.Struct):
@@ -43,6 +49,9 @@ class Preferences(msgspec.Struct):
 
     marketing: bool = True
     transactional: bool = True
+    topics: Annotated[
+        dict[str, bool], Meta(description="choices of the subscription center, by its identifiers such as `topic_1`")
+    ] = {}
 
 
 class User(msgspec.Struct, kw_only=True):
@@ -57,7 +66,10 @@ class User(msgspec.Struct, kw_only=True):
     preferences: (
         Annotated[
             Preferences,
-            Meta(description="sent as `marketing_opt_in`, `transactional_opt_in`; who wants neither is suppressed"),
+            Meta(
+                description="sent as `marketing_opt_in`, `transactional_opt_in`, and where they changed as "
+                "Customer.io's `unsubscribed` and subscription preferences; who wants neither is suppressed"
+            ),
         ]
         | None
     ) = None
@@ -82,6 +94,7 @@ class UserRecord(msgspec.Struct, frozen=True):
         subject: The user's key, e.g. ``id:42``.
         id: The user's id as text.
         attributes: The person's attributes, opt-ins included.
+        consent: Customer.io's own switches, by attribute: ``unsubscribed``, and one for each topic.
         wants_nothing: Whether the user opted out of both marketing and transactional messages.
         empty: Names of the fields that are null.
         updated_at: When the record changed in its source, in microseconds since 1970; None if it does not say.
@@ -93,6 +106,7 @@ class UserRecord(msgspec.Struct, frozen=True):
     id: str
     attributes: dict[str, Any]
     wants_nothing: bool
+    consent: dict[str, bool] = {}
     empty: tuple[str, ...] = ()
     updated_at: int | None = None
     force: bool = False
@@ -125,7 +139,9 @@ def parse(data: bytes, _: JobAttributes) -> UserRecord | UserDeleted:
         check_email(user.email, "email")
     attributes = _attributes(body, user)
     check_attributes(attributes, "user")
-    item = {"type": "person", "action": "identify", "identifiers": {"id": identifier}, "attributes": attributes}
+    consent = _consent(body, user)
+    whole = attributes | consent
+    item = {"type": "person", "action": "identify", "identifiers": {"id": identifier}, "attributes": whole}
     check_item_size(item, len(data))
     wants = user.preferences or Preferences()
     return UserRecord(
@@ -133,6 +149,7 @@ def parse(data: bytes, _: JobAttributes) -> UserRecord | UserDeleted:
         id=identifier,
         attributes=attributes,
         wants_nothing=not (wants.marketing or wants.transactional),
+        consent=consent,
         empty=tuple(name for name, value in body.items() if value is None and name not in _STEERING_FIELDS),
         updated_at=_updated_at(user.updated_at),
         force=user.force,
@@ -154,6 +171,21 @@ def _attributes(body: Body, user: User) -> Body:
         attributes["marketing_opt_in"] = user.preferences.marketing
         attributes["transactional_opt_in"] = user.preferences.transactional
     return attributes
+
+
+def _consent(body: Body, user: User) -> dict[str, bool]:
+    """Read what the record says of consent. Silence about marketing is no consent, and changes nothing."""
+    if user.preferences is None:
+        return {}
+    consent = {}
+    if "marketing" in body["preferences"]:
+        consent[UNSUBSCRIBED] = not user.preferences.marketing
+    for topic, wanted in user.preferences.topics.items():
+        if not _TOPIC.fullmatch(topic):
+            problem = "must be identifiers of the subscription center's topics, such as topic_1"
+            raise InvalidJob("preferences.topics", problem)
+        consent[f"{TOPIC_PREFIX}{topic}"] = wanted
+    return consent
 
 
 def _seconds(value: int | str) -> int:

@@ -124,7 +124,87 @@ async def test_half_an_opt_out_is_an_attribute(site: Site) -> None:
         "plan": "",
         "marketing_opt_in": False,
         "transactional_opt_in": True,
+        "unsubscribed": True,
     }
+
+
+def consents(site: Site) -> list[dict[str, Any]]:
+    """Values of Customer.io's own switches in each operation."""
+    names = ("unsubscribed", "cio_subscription_preferences")
+    return [
+        {name: value for name, value in item.get("attributes", {}).items() if name.startswith(names)}
+        for item in site.items()
+    ]
+
+
+def prefer(**preferences: Any) -> dict[str, Any]:
+    return {**USER, "preferences": preferences}
+
+
+async def test_a_switch_is_written_when_it_changed_in_the_source_and_only_then(site: Site) -> None:
+    """What the person changed at Customer.io meanwhile is not taken back by a record about something else."""
+    for user in (
+        prefer(marketing=True, topics={"topic_1": False}),
+        prefer(marketing=True, topics={"topic_1": False}) | {"plan": "free"},
+        prefer(marketing=False, topics={"topic_1": True, "topic_2": True}),
+        prefer(marketing=False) | {"plan": "pro"},
+        USER,
+        prefer(marketing=False, topics={"topic_2": True}) | {"plan": "free"},
+        prefer(marketing=False) | {"force": True},
+    ):
+        assert await site.bring(user) == ["identify"]
+
+    assert consents(site) == [
+        {"unsubscribed": False, "cio_subscription_preferences.topics.topic_1": False},
+        {},
+        {
+            "unsubscribed": True,
+            "cio_subscription_preferences.topics.topic_1": True,
+            "cio_subscription_preferences.topics.topic_2": True,
+        },
+        {},
+        {},
+        {},
+        {"unsubscribed": True},
+    ]
+
+
+async def test_silence_about_marketing_is_no_consent(site: Site) -> None:
+    assert await site.bring(prefer(transactional=True, topics={"topic_7": True})) == ["identify"]
+    assert await site.bring(prefer(transactional=False)) == ["identify"]
+    assert consents(site) == [{"cio_subscription_preferences.topics.topic_7": True}, {}]
+
+
+async def test_switches_are_written_anew_after_a_suppression_which_deletes_them(site: Site) -> None:
+    for user in (prefer(marketing=True), OUT, prefer(marketing=True)):
+        await site.bring(user)
+    assert consents(site) == [{"unsubscribed": False}, {}, {}, {"unsubscribed": False}]
+
+
+async def test_a_switch_whose_last_write_is_unknown_is_written_again(
+    sync: Function, site: Site, around: Around
+) -> None:
+    assert await site.bring(prefer(marketing=False)) == ["identify"]
+    around.upstream.then(status(500))
+    assert await sync.push(site.job(prefer(marketing=True))) == 503  # it may be at Customer.io, and does not come again
+    assert await site.bring(USER) == ["identify"]
+    assert await site.bring(prefer(marketing=False)) == ["identify"]
+    assert consents(site)[-1] == {"unsubscribed": True}
+
+
+async def test_of_two_records_of_one_instant_the_opt_out_wins(site: Site) -> None:
+    out, back = prefer(marketing=False), prefer(marketing=True)
+    assert await site.bring({**out, "updated_at": 1_777_000_000}) == ["identify"]
+    assert await site.bring({**back, "updated_at": 1_777_000_000}) == []
+    assert consents(site) == [{"unsubscribed": True}]
+
+
+@pytest.mark.parametrize("topics", [{"1": True}, {"topic_": True}, {"topic_x": True}, {"newsletter": False}])
+async def test_a_topic_is_named_as_customerio_names_it(
+    sync: Function, site: Site, around: Around, topics: dict[str, bool]
+) -> None:
+    assert await sync.push(site.job(prefer(marketing=True, topics=topics))) == 204
+    assert around.dead_letter()["field"] == "preferences.topics"
 
 
 async def test_a_deletion_suppresses_and_then_deletes_once(site: Site) -> None:

@@ -44,6 +44,7 @@ def test_a_record_becomes_attributes_of_a_person() -> None:
             "transactional_opt_in": True,
         },
         wants_nothing=False,
+        consent={"unsubscribed": False},
         empty=("nothing",),
     )
 
