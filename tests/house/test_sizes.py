@@ -17,6 +17,7 @@ NO_HANDLERS = {
     "operations",
     "outcomes",
     "profile",
+    "rows",
     "signing_keys",
     "user_operations",
     "user_sync",
