@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -19,7 +23,8 @@ from shared.pubsub.message import read_push
 from shared.pubsub.outcomes import OutcomePublisher
 from shared.pubsub.topic import TopicPublisher
 from shared.telemetry import Telemetry
-from tests.customerio.conftest import status
+from tests.customerio.conftest import Upstream, status
+from tests.function_process import running_function
 from tests.handlers.conftest import Make, opened
 from tests.handlers.handler_helpers import ADDRESS, CANARY, PROJECT, Around, Function, Push, lines
 from tests.webhook.conftest import FakePubSub
@@ -205,3 +210,25 @@ def test_every_field_reaches_the_row_under_its_own_name() -> None:
     ).encode()  # fmt: skip
     outcome = OutcomeMessage.decode(data)
     assert json.loads(outcome.encode()) | {"from_a_later_version": 1} == json.loads(data)
+
+
+async def test_what_is_not_confirmed_yet_is_published_before_the_instance_ends(
+    pubsub: FakePubSub, upstream: Upstream, tmp_path: Path
+) -> None:
+    environment = {
+        "GOOGLE_CLOUD_PROJECT": PROJECT,
+        "PUBSUB_EMULATOR_HOST": pubsub.address,
+        "DEAD_LETTER_TOPIC": f"projects/{PROJECT}/topics/cio-send-dead-letter",
+        "OUTCOMES_TOPIC": OUTCOMES,
+        "CUSTOMERIO_REGION": "us",
+        "CUSTOMERIO_APP_URL": upstream.url,
+        "CUSTOMERIO_APP_API_KEY": "app-key",
+        "LEDGER": f"sqlite:{tmp_path / 'ledger.sqlite'}",
+    }
+    pubsub.delay = 3.0
+    async with running_function("send", environment, tmp_path / "log") as send, httpx.AsyncClient(timeout=20) as caller:
+        assert (await caller.post(send.url, content=Push(EMAIL).body())).status_code == 204
+        assert pubsub.published == []  # the push did not wait for it
+        os.killpg(send.pid, signal.SIGTERM)
+        await asyncio.wait_for(send.exited(), deadlines.SHUTDOWN_SECONDS)
+    assert [topic for topic, _, _ in pubsub.published] == [OUTCOMES]
