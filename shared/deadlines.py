@@ -17,6 +17,11 @@ PUBLISH_BATCH_SECONDS = 0.005
 PUBLISH_RETRY_MIN_SECONDS = 0.1
 PUBLISH_RETRY_MAX_SECONDS = 1.0
 
+# The answer of a push waits this long for its outcome to be published: longer than Pub/Sub usually takes.
+OUTCOME_WAIT_SECONDS = 0.25
+# Outcomes that could not be published are counted in one log line in this time.
+LOST_OUTCOMES_LOG_SECONDS = 60.0
+
 # --- The publisher of an application ---------------------------------------------------------------
 
 # What waits when the process ends gets this long, unless the application says otherwise.

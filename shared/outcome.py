@@ -18,6 +18,7 @@ ErrorClass = Literal[
     "key_conflict",  # the same job_id came with another body
     "attempts_spent",  # the last attempt of the retry lane failed too
     "not_an_event",  # a webhook whose signature is right and whose body is not an event
+    "not_an_outcome",  # a message on the outcomes topic that no function of ours published
     "row_rejected",  # BigQuery refused the row
 ]
 
@@ -42,9 +43,13 @@ class Done(Outcome, frozen=True, kw_only=True):
 
     Args:
         how: ``sent_not_recorded`` where the ledger did not take the record: the same job would be sent again.
+        delivery_id: Customer.io's id of the message that a send became, by which webhooks name it; otherwise empty.
+        trigger_id: Customer.io's id of the broadcast that was triggered; otherwise empty.
     """
 
     how: Literal["applied", "already_done", "unchanged", "superseded", "sent_not_recorded"] = "applied"
+    delivery_id: str = ""
+    trigger_id: str = ""
 
 
 class Failed(Outcome, frozen=True, kw_only=True):

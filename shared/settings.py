@@ -11,7 +11,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from .recipients import NOBODY, RecipientPolicy
-from .topology import DEAD_LETTER_SUFFIX, RETRY_SUFFIX, topology
+from .topology import topology
 
 Region = Literal["us", "eu"]
 
@@ -29,6 +29,9 @@ _SECRET_VARIABLES = {
     "app-api-key": "CUSTOMERIO_APP_API_KEY",
     "webhook-signing-key": "CUSTOMERIO_WEBHOOK_SIGNING_KEY",
 }
+
+
+_DEAD_LETTER_TOPIC = "projects/PROJECT/topics/TOPIC-dead-letter"
 
 
 class SettingsError(Exception):
@@ -83,9 +86,11 @@ class Settings:
         function: Name of the function, as in ``topology.json``.
         project: Google Cloud project.
         dead_letter_topic: ``projects/P/topics/T-dead-letter``.
-        retry_topic: ``projects/P/topics/T-retry``, beside the dead-letter topic.
         customerio: Where Customer.io is.
         events_topic: ``projects/P/topics/T``, where the webhook publishes.
+        outcomes_topic: ``projects/P/topics/T``, where functions publish what became of their jobs; empty for nowhere.
+        outcomes_sample: Share of identify, track and sync jobs, 0 to 1, of which a success is published.
+        outcomes_dead_letter_topic: ``projects/P/topics/T-dead-letter`` of the outcomes that archive takes.
         requests_per_second: This instance's share of the account's rate; None for no limit.
         secrets: Where the function's secrets are, by their names in ``topology.json``.
         ledger: ``firestore:DATABASE`` or ``sqlite:PATH``.
@@ -98,9 +103,11 @@ class Settings:
     function: str
     project: str
     dead_letter_topic: str
-    retry_topic: str
     customerio: CustomerIOHosts
     events_topic: str = ""
+    outcomes_topic: str = ""
+    outcomes_sample: float = 0.0
+    outcomes_dead_letter_topic: str = ""
     requests_per_second: float | None = None
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
     ledger: str = ""
@@ -122,12 +129,16 @@ class Settings:
         calls_customerio = any(topic.rate for topic in topology().topics.values() if topic.function == function)
         hosts = read.customerio() if calls_customerio else CustomerIOHosts("us", "", "")
         project = read.text("GOOGLE_CLOUD_PROJECT", "the id of the Google Cloud project")
-        dead_letter_topic = read.text("DEAD_LETTER_TOPIC", "projects/PROJECT/topics/TOPIC-dead-letter")
+        takes_outcomes = topology().topics["outcomes"].function == function
         settings = cls(
             function=function,
             project=project,
-            dead_letter_topic=dead_letter_topic,
-            retry_topic=dead_letter_topic.removesuffix(DEAD_LETTER_SUFFIX) + RETRY_SUFFIX,
+            dead_letter_topic=read.text("DEAD_LETTER_TOPIC", _DEAD_LETTER_TOPIC),
+            outcomes_topic=environment.get("OUTCOMES_TOPIC", "").strip() if calls_customerio else "",
+            outcomes_sample=read.share("OUTCOMES_SAMPLE"),
+            outcomes_dead_letter_topic=(
+                read.text("OUTCOMES_DEAD_LETTER_TOPIC", _DEAD_LETTER_TOPIC) if takes_outcomes else ""
+            ),
             events_topic=read.text("EVENTS_TOPIC", "projects/PROJECT/topics/TOPIC") if function == "webhook" else "",
             customerio=hosts,
             requests_per_second=read.number("CUSTOMERIO_REQUESTS_PER_SECOND"),
@@ -188,6 +199,15 @@ class _Reader:
         except ValueError as error:
             self.problems.append(f'RECIPIENTS must be JSON such as {{"domains": ["example.com"]}}: {error}')
             return NOBODY
+
+    def share(self, name: str) -> float:
+        try:
+            value = float(self._environment.get(name) or 0)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            self.problems.append(f"{name} must be a number from 0 to 1")
+        return value
 
     def secret(self, variable: str) -> SecretSource:
         if value := self._environment.get(variable, "").strip():

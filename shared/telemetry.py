@@ -29,6 +29,7 @@ class JobLine(msgspec.Struct, frozen=True, kw_only=True):
     lane: str
     attempt: int | None
     seconds: float
+    trace_id: str = ""
 
 
 class _Line(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -67,7 +68,7 @@ class Telemetry:
         self._said: set[str] = set()
         self._last_refusal = 0.0
 
-    def job(self, line: JobLine, headers: Mapping[str, str]) -> None:
+    def job(self, line: JobLine) -> None:
         """Write the line of one settled push; what needs an operator is CRITICAL, once per instance and reason."""
         outcome = line.outcome
         severity, word, reason, error_class, status, message = _described(outcome)
@@ -91,7 +92,7 @@ class Telemetry:
                 latency_ms=round(line.seconds * 1000, 1),
                 subject=self.hashed(outcome.subject) if outcome.subject else "",
                 job_id=loggable_key(line.job_id),
-                trace=self._trace(headers),
+                trace=f"projects/{self._project}/traces/{line.trace_id}" if line.trace_id else "",
             )
         )
 
@@ -144,17 +145,19 @@ class Telemetry:
         self._said.add(reason)
         return fresh
 
-    def _trace(self, headers: Mapping[str, str]) -> str:
-        if traceparent := headers.get("traceparent"):
-            trace = traceparent.split("-")[1] if traceparent.count("-") == 3 else ""  # version-trace-parent-flags
-        else:
-            trace = headers.get("x-cloud-trace-context", "").partition("/")[0]
-        return f"projects/{self._project}/traces/{trace}" if trace.isalnum() else ""
-
     def _write(self, line: _Line) -> None:
         # One write per line: lines of concurrent processes on one pipe do not mix below 4 KB.
         sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
         sys.stdout.flush()
+
+
+def trace_id(headers: Mapping[str, str]) -> str:
+    """Trace of a request as Cloud Run names it; empty if it names none."""
+    if traceparent := headers.get("traceparent"):
+        trace = traceparent.split("-")[1] if traceparent.count("-") == 3 else ""  # version-trace-parent-flags
+    else:
+        trace = headers.get("x-cloud-trace-context", "").partition("/")[0]
+    return trace if trace.isalnum() else ""
 
 
 def _described(outcome: Outcome) -> tuple[Severity, str, str, str, int | None, str]:

@@ -35,7 +35,8 @@ locals {
   }
 
   # Jobs are the topics whose function calls Customer.io. Applications publish to these; Customer.io's events come from the webhook alone.
-  job_topics = [for key, topic in local.topology.topics : key if topic.rate != null]
+  job_topics    = [for key, topic in local.topology.topics : key if topic.rate != null]
+  job_functions = toset([for key in local.job_topics : local.topology.topics[key].function])
 
   # Where the code is deployed from. Going back to earlier code names an earlier checkout here; a function that it does not have yet
   # stays as it is.
@@ -118,14 +119,24 @@ resource "google_pubsub_topic_iam_member" "webhook_quarantines" {
   member  = google_service_account.function["webhook"].member
 }
 
-# The company's own consumers of Customer.io events.
+# The functions that take jobs may publish what became of them: the application learns the delivery id, and archive keeps a row.
+resource "google_pubsub_topic_iam_member" "functions_publish_outcomes" {
+  for_each = local.job_functions
+
+  project = local.project
+  topic   = module.job["outcomes"].topic_name
+  role    = "roles/pubsub.publisher"
+  member  = google_service_account.function[each.key].member
+}
+
+# The company's own consumers of Customer.io events and of the outcomes of jobs.
 module "event_subscription" {
   source   = "./modules/event_subscription"
   for_each = var.event_subscriptions
 
   project_id = local.project
-  name       = "${module.job["events"].topic_name}-${each.key}"
-  topic      = module.job["events"].topic_id
+  name       = "${module.job[each.value.topic].topic_name}-${each.key}"
+  topic      = module.job[each.value.topic].topic_id
 
   filter        = each.value.filter
   push_endpoint = each.value.push_endpoint

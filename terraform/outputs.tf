@@ -13,6 +13,11 @@ output "events_topic" {
   value       = module.job["events"].topic_id
 }
 
+output "outcomes_topic" {
+  description = "Where functions publish what became of each job (subscriptions: variable event_subscriptions with topic = \"outcomes\")."
+  value       = module.job["outcomes"].topic_id
+}
+
 output "event_push_account" {
   description = "Who pushes to the endpoints of event_subscriptions: let it call them."
   value       = one(google_service_account.event_push[*].email)

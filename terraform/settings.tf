@@ -37,6 +37,12 @@ locals {
       },
       contains(["send", "broadcast"], name) ? { RECIPIENTS = jsonencode(local.recipients) } : {},
       function.ledger ? { LEDGER = "firestore:${module.ledger.database}" } : {},
+      contains(local.job_functions, name) ? {
+        OUTCOMES_TOPIC  = local.topic_ids["outcomes"]
+        OUTCOMES_SAMPLE = tostring(var.outcomes.sample)
+      } : {},
+      # Archive takes two topics: each has dead letters of its own.
+      name == local.topology.topics["outcomes"].function ? { OUTCOMES_DEAD_LETTER_TOPIC = "${local.topic_ids["outcomes"]}-dead-letter" } : {},
       function.warehouse ? { BIGQUERY_DATASET = module.warehouse.dataset_id } : {},
       # The webhook has no topic of its own: what it verifies goes to the events topic, the rest to that topic's dead letters.
       function.trigger == "https" ? { EVENTS_TOPIC = local.topic_ids["events"] } : {},

@@ -88,11 +88,12 @@ variable "environment" {
 
 variable "event_subscriptions" {
   description = <<-EOT
-    The company's own consumers of Customer.io events, by name: each gets a subscription on the events topic and dead letters of its own.
-    `filter` is Pub/Sub's filter over attributes, such as `attributes.metric = "unsubscribed"`. With `push_endpoint` Pub/Sub posts each
+    The company's own consumers, by name: each gets a subscription and dead letters of its own, on `topic` `events` (Customer.io's events) or
+    `outcomes` (what became of jobs, with the delivery id). `filter` is Pub/Sub's filter over attributes, such as `attributes.metric = "unsubscribed"`. With `push_endpoint` Pub/Sub posts each
     event there with an OIDC token (`push_audience`, default the endpoint); without it the `pullers` pull.
   EOT
   type = map(object({
+    topic                = optional(string, "events")
     filter               = optional(string, "")
     push_endpoint        = optional(string)
     push_audience        = optional(string)
@@ -109,7 +110,12 @@ variable "event_subscriptions" {
 
   validation {
     condition     = alltrue([for name in keys(var.event_subscriptions) : !contains(["retry", "dead-letter"], name)])
-    error_message = "event_subscriptions: \"retry\" and \"dead-letter\" are the names of the events topic's own lanes."
+    error_message = "event_subscriptions: \"retry\" and \"dead-letter\" are the names of the topic's own lanes."
+  }
+
+  validation {
+    condition     = alltrue([for s in values(var.event_subscriptions) : contains(["events", "outcomes"], s.topic)])
+    error_message = "event_subscriptions: topic must be \"events\" (what Customer.io reports) or \"outcomes\" (what became of jobs)."
   }
 
   validation {
@@ -259,6 +265,23 @@ variable "operators" {
   validation {
     condition     = alltrue([for member in var.operators : can(regex("^(user|group|serviceAccount|principal|principalSet):.+$", member))])
     error_message = "operators: an IAM member is user:, group: or serviceAccount: and an address. Not allUsers: dead letters hold personal data."
+  }
+}
+
+variable "outcomes" {
+  description = <<-EOT
+    What became of jobs, on the topic cio-outcomes and in the table job_outcomes. Sends, broadcasts, failures and retries are always kept.
+    `sample` is the share of identify, track and sync jobs, 0 to 1, whose success is kept too; docs/deploy.md says what it costs.
+  EOT
+  type = object({
+    sample = optional(number, 0)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.outcomes.sample >= 0 && var.outcomes.sample <= 1
+    error_message = "outcomes.sample must be a share between 0 and 1, such as 0.01 for 1 %."
   }
 }
 

@@ -52,8 +52,8 @@ def _jobs(snapshot: Snapshot) -> Table:
         table.add_column(heading, justify="right")
     for kind in topology().topics:
         outcomes = snapshot.outcomes.get(kind, Counter())
-        if kind == "events":
-            continue
+        if topology().topics[kind].rate is None:
+            continue  # an event or an outcome, which is no job
         row = [sum(outcomes.values()), outcomes["applied"], outcomes["unchanged"], outcomes["dead_lettered"]]
         table.add_row(kind, *map(str, [*row, snapshot.attempts[kind]]))
     return table

@@ -39,7 +39,7 @@ class Snapshot:
 
     @property
     def settled(self) -> int:
-        return sum(sum(outcomes.values()) for kind, outcomes in self.outcomes.items() if kind != "events")
+        return sum(sum(outcomes.values()) for kind, outcomes in self.outcomes.items() if topology().topics[kind].rate)
 
     @property
     def rows(self) -> int:

@@ -11,7 +11,7 @@ from ..attributes import JobAttributes
 from ..customerio.app import AppAPI
 from ..jobs import parse
 from ..lifetime import Lifetime
-from ..outcome import Outcome
+from ..outcome import Done, Outcome
 from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
 from ..recipients import RecipientPolicy
@@ -35,7 +35,10 @@ class Broadcast:
         if refused := refused_broadcast(self._recipients):
             return refused
         call = partial(self._app.trigger, trigger.broadcast_id, msgspec.json.encode(trigger.body))
-        return await self._idempotency.run(call, message, attributes)
+        outcome = await self._idempotency.run(call, message, attributes)
+        if isinstance(outcome, Done):  # a broadcast is many deliveries, and Customer.io names the trigger
+            return msgspec.structs.replace(outcome, delivery_id="", trigger_id=outcome.delivery_id)
+        return outcome
 
 
 def endpoint(settings: Settings) -> PushEndpoint:

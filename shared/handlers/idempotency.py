@@ -60,7 +60,7 @@ class Idempotency:
         self._succeeded_at = float("-inf")
 
     async def run(self, call: Call, message: PushMessage, attributes: JobAttributes, *, subject: str = "") -> Outcome:
-        """Settle the job of ``message`` by ``call``, which returns what Customer.io named the result."""
+        """Settle the job of ``message`` by ``call``, which returns Customer.io's id of the result."""
         begins_by = message.deadline - deadlines.PUSH_SECONDS + deadlines.CALL_WINDOW_SECONDS
         try:
             async with self._app.permit(deadline=begins_by, bulk=attributes.is_bulk) as permit:
@@ -136,10 +136,10 @@ class Idempotency:
                 await self._ledger.finish(claim, result)
             except LedgerError:
                 if time.monotonic() + deadlines.RECORD_RETRY_SECONDS >= deadline or self._lifetime.is_ending:
-                    return Done(how="sent_not_recorded", subject=subject)
+                    return Done(how="sent_not_recorded", delivery_id=result, subject=subject)
                 await asyncio.sleep(deadlines.RECORD_RETRY_SECONDS)
             else:
-                return Done(subject=subject)
+                return Done(delivery_id=result, subject=subject)
 
 
 _ENDING = Retry(status=503, reason="shutting_down", message="the instance is shutting down")
@@ -148,7 +148,7 @@ _ENDING = Retry(status=503, reason="shutting_down", message="the instance is shu
 def _not_ours(claim: AlreadyDone | Busy | Conflict, subject: str) -> Outcome:
     match claim:
         case AlreadyDone():
-            return Done(how="already_done", subject=subject)
+            return Done(how="already_done", delivery_id=claim.result, subject=subject)
         case Busy():
             return Retry(status=503, reason="in_progress", message="another delivery holds it", subject=subject)
         case Conflict():

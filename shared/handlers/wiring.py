@@ -2,7 +2,8 @@
 
 import gc
 import hashlib
-from collections.abc import Awaitable, Callable
+import importlib
+from collections.abc import Awaitable, Callable, Mapping
 
 from .. import deadlines
 from ..customerio.app import AppAPI
@@ -10,38 +11,82 @@ from ..customerio.http import BasicCredentials, BearerCredentials, Connection
 from ..customerio.track import TrackAPI
 from ..ledger import open_ledger
 from ..lifetime import Lifetime
+from ..pubsub.outcomes import OutcomePublisher
 from ..pubsub.push import Handle, PushEndpoint
 from ..pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
 from ..secrets import Secret, open_secret
 from ..settings import Settings
 from ..telemetry import Telemetry
-from ..topology import topology
+from ..topology import DEAD_LETTER_SUFFIX, RETRY_SUFFIX, topology
 from .idempotency import Idempotency
 
 Workspace = Callable[[], Awaitable[str]]
 
+# Kinds of jobs whose every outcome is published: people get messages by them. Of the others a share is.
+_ALWAYS_PUBLISHED = frozenset({"send", "broadcast"})
 
-def push_endpoint(handle: Handle, settings: Settings, lifetime: Lifetime) -> PushEndpoint:
-    """The endpoint of a function that is pushed messages."""
+
+def push_endpoint(
+    handle: Handle, settings: Settings, lifetime: Lifetime, *, others: Mapping[str, PushEndpoint] | None = None
+) -> PushEndpoint:
+    """The endpoint of a function that is pushed messages.
+
+    Args:
+        handle: Settles messages of the function's first topic.
+        settings: The function's settings.
+        lifetime: Life of the instance.
+        others: Endpoints for the function's further topics, by the topic's name.
+    """
     _spare_the_collector()
-    topic = next(topic for topic in topology().topics.values() if topic.function == settings.function)
-    dead_letters = TopicPublisher(settings.dead_letter_topic, timeout=deadlines.PUBLISH_SECONDS)
+    kind = next(kind for kind, topic in topology().topics.items() if topic.function == settings.function)
+    return topic_endpoint(handle, kind, settings.dead_letter_topic, settings, lifetime, others=others)
+
+
+def topic_endpoint(
+    handle: Handle,
+    kind: str,
+    dead_letter_topic: str,
+    settings: Settings,
+    lifetime: Lifetime,
+    *,
+    others: Mapping[str, PushEndpoint] | None = None,
+) -> PushEndpoint:
+    """The endpoint for messages of one kind, with the lanes and dead letters of their topic."""
+    topic = topology().topics[kind]
+    log = Telemetry(settings.function, kind, settings.project)
     retry_lane = None
     if "retry" in topic.lanes:
-        retry_lane = RetryTopic(TopicPublisher(settings.retry_topic, timeout=deadlines.PUBLISH_SECONDS))
+        retry_topic = dead_letter_topic.removesuffix(DEAD_LETTER_SUFFIX) + RETRY_SUFFIX
+        retry_lane = RetryTopic(TopicPublisher(retry_topic, timeout=deadlines.PUBLISH_SECONDS))
     return PushEndpoint(
         handle,
-        DeadLetterTopic(dead_letters, settings.function),
-        telemetry(settings),
+        DeadLetterTopic(TopicPublisher(dead_letter_topic, timeout=deadlines.PUBLISH_SECONDS), settings.function),
+        log,
         retry_lane=retry_lane,
+        outcomes=_outcomes(kind, settings, log, lifetime) if settings.outcomes_topic else None,
+        lifetime=lifetime,
+        others=others,
+    )
+
+
+def _outcomes(kind: str, settings: Settings, log: Telemetry, lifetime: Lifetime) -> OutcomePublisher:
+    is_always_published = kind in _ALWAYS_PUBLISHED
+    if is_always_published:
+        # Most of a second, spent while the instance starts and not before its first answer.
+        importlib.import_module("google.cloud.pubsub_v1")
+    return OutcomePublisher(
+        TopicPublisher(settings.outcomes_topic, timeout=deadlines.PUBLISH_SECONDS),
+        log,
+        function=settings.function,
+        kind=kind,
+        sample=1.0 if is_always_published else settings.outcomes_sample,
         lifetime=lifetime,
     )
 
 
 def telemetry(settings: Settings) -> Telemetry:
-    """The function's log. Its lines carry the kind of message that the function takes, if any is pushed to it."""
-    kinds = (kind for kind, topic in topology().topics.items() if topic.function == settings.function)
-    return Telemetry(settings.function, next(kinds, ""), settings.project)
+    """The log of a function that no message is pushed to."""
+    return Telemetry(settings.function, "", settings.project)
 
 
 def track_api(settings: Settings, lifetime: Lifetime) -> TrackAPI:

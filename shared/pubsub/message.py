@@ -45,7 +45,9 @@ class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
         data: Data of the message, decoded from base64.
         attributes: Attributes of the message.
         first_published_at: When the application published the job, also after it moved to another topic.
-        lane: Lane of the subscription that pushed it.
+        message_id: Pub/Sub's id of the message; another one after the job moved to another topic.
+        subscription: Short name of the subscription that pushed it.
+        lane: Its lane.
         attempt: Number of the delivery on this subscription, from 1; None where Pub/Sub does not say.
         ordering_key: Ordering key as published, or empty.
         deadline: ``time.monotonic()`` by which the push is answered. What cannot finish by then is not started.
@@ -56,6 +58,8 @@ class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
     attributes: dict[str, str]
     first_published_at: datetime
+    message_id: str = ""
+    subscription: str = ""
     lane: LaneName = "main"
     attempt: int | None = None
     ordering_key: str = ""
@@ -101,14 +105,17 @@ def _push_message(push: _Push, message: _Message, lanes: Sequence[LaneName], dea
     origin = Origin.decode(attributes)
     published_at = origin.first_published_at or parse_instant(message.publishTime or message.publish_time)
     # A message that Pub/Sub forwards gets a new id; its data and first publish time stay.
-    message_id = "" if origin.forwarded else message.messageId or message.message_id
+    message_id = message.messageId or message.message_id
+    key = origin.job_id or ("" if origin.forwarded else message_id)
     moved_on = origin.forwarded or push.subscription.endswith(RETRY_SUFFIX)
     return PushMessage(
-        key=origin.job_id or message_id or _hashed(message.data, published_at),
+        key=key or _hashed(message.data, published_at),
         is_named=origin.is_named,
         data=message.data,
         attributes=attributes,
         first_published_at=published_at or datetime.now(UTC),
+        message_id=message_id,
+        subscription=push.subscription.rpartition("/")[2],
         lane=lanes[-1] if moved_on else lanes[0],
         attempt=push.deliveryAttempt,
         ordering_key=message.orderingKey,

@@ -1,9 +1,11 @@
 """The endpoint of a push: read the message, let the handler settle the job, answer by its outcome."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
+from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -13,9 +15,10 @@ from ..lifetime import Lifetime
 from ..outcome import Failed, Outcome, Retry
 from ..redaction import without_addresses
 from ..request_body import BodyBudget, BodyTooLargeError, TooLarge, TooManyBytesError
-from ..telemetry import JobLine, Telemetry
-from ..topology import ORDERED_LANES, UNORDERED_LANES, topology
+from ..telemetry import JobLine, Telemetry, trace_id
+from ..topology import ORDERED_LANES, RETRY_SUFFIX, UNORDERED_LANES, topology
 from .message import NotAPushError, PushMessage, read_push
+from .outcomes import OutcomePublisher
 from .topic import DeadLetters, PublishError, RetryLane
 
 # Pub/Sub takes messages of 10 MB, which base64 makes 13.4 MB; a push holds little else.
@@ -37,7 +40,9 @@ class PushEndpoint:
         telemetry: Gets one line per push.
         retry_lane: Where a job goes that was tried a few times in vain. None for an ordered topic, whose only lane is
             ``patient``: its jobs stay until they succeed or their attempts are spent.
+        outcomes: Where the outcome of each push is published; None for messages that are no jobs.
         lifetime: Life of the instance; after its end nothing new begins.
+        others: Endpoints for the function's further topics, by the topic's name without the environment's prefix.
     """
 
     def __init__(
@@ -47,14 +52,18 @@ class PushEndpoint:
         telemetry: Telemetry,
         *,
         retry_lane: RetryLane | None = None,
+        outcomes: OutcomePublisher | None = None,
         lifetime: Lifetime | None = None,
+        others: "Mapping[str, PushEndpoint] | None" = None,
     ) -> None:
         self._handle = handle
         self._dead_letters = dead_letters
         self._telemetry = telemetry
         self._retry_lane = retry_lane
         self._lanes = ORDERED_LANES if retry_lane is None else UNORDERED_LANES
+        self._outcomes = outcomes
         self._lifetime = lifetime or Lifetime()
+        self._others = others or {}
         self._bodies = BodyBudget(max_body=_MAX_BODY_BYTES, max_total=_MAX_BYTES)
 
     async def __call__(self, request: Request) -> Response:
@@ -66,7 +75,7 @@ class PushEndpoint:
         try:
             async with self._bodies.holding(request) as read:
                 message = read_push(await read(), self._lanes, deadline=started + deadlines.PUSH_SECONDS)
-                return await self._answer(message, started, request.headers)
+                return await self._endpoint_of(message).answer(message, started, request.headers)
         except NotAPushError as error:
             return self._refuse(400, str(error))
         except BodyTooLargeError:
@@ -77,11 +86,23 @@ class PushEndpoint:
         except ClientDisconnect:
             return Response(status_code=400)
 
+    def _endpoint_of(self, message: PushMessage) -> "PushEndpoint":
+        """The endpoint for the topic of a message, which its subscription is named like."""
+        topic = message.subscription.removesuffix(RETRY_SUFFIX)
+        return next((endpoint for name, endpoint in self._others.items() if topic.endswith(name)), self)
+
     def _refuse(self, status: int, why: str) -> Response:
         self._telemetry.refused(status, why)
         return PlainTextResponse(why, status_code=status)
 
-    async def _answer(self, message: PushMessage, started: float, headers: Mapping[str, str]) -> Response:
+    async def answer(self, message: PushMessage, started: float, headers: Mapping[str, str]) -> Response:
+        """Settle a message of this endpoint's topic, and answer its push by the outcome.
+
+        Args:
+            message: The message that was read from the push.
+            started: ``time.monotonic()`` at the push's arrival.
+            headers: Headers of the push.
+        """
         try:
             outcome = await self._settle(message)
         except Exception as error:  # noqa: BLE001 - the job stays with Pub/Sub, and the error's text out of the log
@@ -93,9 +114,15 @@ class PushEndpoint:
             lane=message.lane,
             attempt=message.attempt,
             seconds=time.monotonic() - started,
+            trace_id=trace_id(headers),
         )
-        self._telemetry.job(line, headers)
-        return Response(status_code=outcome.answer_status)
+        self._telemetry.job(line)
+        unconfirmed = None
+        if self._outcomes is not None and self._outcomes.wants(message, outcome):
+            unconfirmed = await self._outcomes.publish(message, outcome, line.trace_id)
+        # The server waits for background work when it shuts down, and answers the push before it.
+        background = BackgroundTask(asyncio.wait, {unconfirmed}) if unconfirmed else None
+        return Response(status_code=outcome.answer_status, background=background)
 
     async def _settle(self, message: PushMessage) -> Outcome:
         outcome = await self._handled(message)

@@ -43,7 +43,7 @@ publishers = {
   sync      = ["serviceAccount:accounts@example-shop-prod.iam.gserviceaccount.com"]
 }
 
-# The company's own consumers: one is called, one pulls.
+# The company's own consumers: one is called, two pull. The shop learns the delivery ids of its sends.
 event_subscriptions = {
   crm = {
     filter        = "attributes.metric = \"unsubscribed\""
@@ -52,6 +52,11 @@ event_subscriptions = {
   fraud = {
     filter  = "attributes.metric = \"bounced\" OR attributes.metric = \"spammed\""
     pullers = ["serviceAccount:fraud@example-shop-prod.iam.gserviceaccount.com"]
+  }
+  shop = {
+    topic   = "outcomes"
+    filter  = "attributes.kind = \"send\""
+    pullers = ["serviceAccount:shop@example-shop-prod.iam.gserviceaccount.com"]
   }
 }
 

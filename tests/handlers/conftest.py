@@ -20,6 +20,7 @@ from shared.handlers.user_sync import UserSync
 from shared.handlers.wiring import workspace
 from shared.ledger import SQLiteLedger
 from shared.lifetime import Lifetime
+from shared.pubsub.outcomes import OutcomePublisher
 from shared.pubsub.push import Handle, PushEndpoint
 from shared.pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
 from shared.recipients import RecipientPolicy
@@ -88,6 +89,7 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
         secret: Secret | None = None,
         rate: float | None = None,
         site_id: str = "site",
+        outcomes: OutcomePublisher | None = None,
     ) -> Function:
         key = secret or EnvironmentSecret("key")
 
@@ -118,6 +120,7 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
             DeadLetterTopic(topic, kind),
             telemetry,
             retry_lane=None if topology().topics[kind].ordered else RetryTopic(retry_topic),
+            outcomes=outcomes,
             lifetime=around.lifetime,
         )
         return Function(endpoint)

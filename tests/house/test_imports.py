@@ -21,6 +21,7 @@ ALL = {"handlers", "pubsub", "customerio", "ledger", "warehouse", "publisher"}
 KNOWS_NOTHING_OF = {
     "jobs": {*ALL, "settings", "secrets", "telemetry", "redaction", "events", "topology"},
     "events": {*ALL, "attributes", "outcome", "settings", "secrets", "telemetry", "redaction", "jobs", "topology"},
+    "outcome_message": {*ALL, "jobs", "settings", "secrets", "telemetry", "redaction"},
     "outcome": {*ALL, "jobs", "settings", "secrets", "telemetry"},
     "settings": {*ALL, "jobs", "outcome", "secrets", "telemetry"},
     "customerio": {*ALL - {"customerio"}, "jobs", "attributes", "outcome", "events", "telemetry"},

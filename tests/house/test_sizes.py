@@ -18,6 +18,7 @@ NO_HANDLERS = {
     "outcomes",
     "profile",
     "recipients",
+    "rows",
     "signing_keys",
     "user_operations",
     "user_sync",

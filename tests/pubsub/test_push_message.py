@@ -32,6 +32,8 @@ def test_a_push_as_pubsub_sends_it() -> None:
         data=DATA,
         attributes={"job_id": "01J", "channel": "sms"},
         first_published_at=datetime(2026, 5, 1, 12, 0, 0, 123000, UTC),
+        message_id="7",
+        subscription="s",
         lane="main",
         attempt=3,
         ordering_key="id:42",

@@ -15,6 +15,9 @@ COMPLETE = {
     "CUSTOMERIO_TRACK_API_KEY_SECRET": "projects/p/secrets/track",
     "CUSTOMERIO_APP_API_KEY": "app",
     "CUSTOMERIO_WEBHOOK_SIGNING_KEY": "key",
+    "OUTCOMES_TOPIC": "projects/p/topics/outcomes",
+    "OUTCOMES_DEAD_LETTER_TOPIC": "projects/p/topics/outcomes-dead-letter",
+    "OUTCOMES_SAMPLE": "0.01",
     "LEDGER": "firestore:ledger",
     "BIGQUERY_DATASET": "customerio",
 }
@@ -27,6 +30,12 @@ def test_each_function_is_told_what_it_needs_and_no_more(function: str) -> None:
     assert bool(settings.ledger) == needs.ledger
     assert bool(settings.dataset) == needs.warehouse
     assert bool(settings.events_topic) == (function == "webhook")
+    takes_jobs = any(topic.rate for topic in topology().topics.values() if topic.function == function)
+    assert (settings.outcomes_topic, settings.outcomes_sample) == (
+        COMPLETE["OUTCOMES_TOPIC"] if takes_jobs else "",
+        0.01,
+    )
+    assert bool(settings.outcomes_dead_letter_topic) == (function == "archive")
 
 
 def test_a_secret_is_a_value_or_a_name_in_secret_manager() -> None:
@@ -57,6 +66,13 @@ def test_everything_that_is_wrong_is_said_at_once_and_no_value_with_it() -> None
 def test_a_rate_is_a_number_above_zero(number: str) -> None:
     with pytest.raises(SettingsError, match="CUSTOMERIO_REQUESTS_PER_SECOND must be a number above 0"):
         Settings.from_environment("send", {**COMPLETE, "CUSTOMERIO_REQUESTS_PER_SECOND": number})
+
+
+@pytest.mark.parametrize("number", ["-0.1", "1.1", "nan", "half"])
+def test_a_sample_is_a_share(number: str) -> None:
+    with pytest.raises(SettingsError, match="OUTCOMES_SAMPLE must be a number from 0 to 1"):
+        Settings.from_environment("track", {**COMPLETE, "OUTCOMES_SAMPLE": number})
+    assert Settings.from_environment("track", {**COMPLETE, "OUTCOMES_SAMPLE": ""}).outcomes_sample == 0
 
 
 @pytest.mark.parametrize(("region", "suffix"), [("us", ""), ("EU", "-eu")])

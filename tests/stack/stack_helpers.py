@@ -87,9 +87,9 @@ class RunningStack:
                 client.acknowledge(subscription=path, ack_ids=[each.ack_id for each in answer.received_messages])
             return [(each.message.data, dict(each.message.attributes)) for each in answer.received_messages]
 
-    def rows(self, where: str = "TRUE") -> list[dict[str, Any]]:
+    def rows(self, where: str = "TRUE", *, table: str = "events") -> list[dict[str, Any]]:
         dataset = self.environment["BIGQUERY_DATASET"]
-        query = f"SELECT * FROM `{self.project}.{dataset}.events` WHERE {where}"
+        query = f"SELECT * FROM `{self.project}.{dataset}.{table}` WHERE {where}"
         with closing(bigquery.client(self.environment["BIGQUERY_EMULATOR_HOST"], self.project)) as client:
             return [dict(row) for row in client.query_and_wait(query)]
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared.outcome import Done, Failed, Outcome, Retry
 from shared.redaction import loggable_key
-from shared.telemetry import JobLine, Telemetry
+from shared.telemetry import JobLine, Telemetry, trace_id
 
 PERSON = "email:ada@example.com"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -17,8 +17,15 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 def logged(
     capsys: pytest.CaptureFixture[str], outcome: Outcome, headers: dict[str, str] | None = None, project: str = "p"
 ) -> dict[str, Any]:
-    line = JobLine(outcome=outcome, job_id="ada@example.com", lane="main", attempt=2, seconds=0.25)
-    Telemetry("send", "send", project).job(line, headers or {})
+    line = JobLine(
+        outcome=outcome,
+        job_id="ada@example.com",
+        lane="main",
+        attempt=2,
+        seconds=0.25,
+        trace_id=trace_id(headers or {}),
+    )
+    Telemetry("send", "send", project).job(line)
     read: dict[str, Any] = json.loads(capsys.readouterr().out)
     return read
 

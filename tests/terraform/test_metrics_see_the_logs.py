@@ -51,7 +51,7 @@ def _job(outcome: Outcome) -> JobLine:
 def test_a_job(
     prod: Applied, telemetry: Telemetry, capsys: pytest.CaptureFixture[str], outcome: Outcome, counted: set[str]
 ) -> None:
-    telemetry.job(_job(outcome), {})
+    telemetry.job(_job(outcome))
 
     assert _counting(prod, _line(capsys), service="prod-cio-track") == counted
 
@@ -146,7 +146,7 @@ def test_excluded_lines(prod: Applied, telemetry: Telemetry, capsys: pytest.Capt
         "resource.labels.service_name": "prod-cio-track",
         "logName": "projects/acme-customerio-prod/logs/run.googleapis.com%2Frequests",
     }
-    telemetry.job(_job(Done()), {})
+    telemetry.job(_job(Done()))
     line = _entry(_line(capsys), service="prod-cio-track")
 
     assert _excluded(prod, request | {"severity": "INFO"})
@@ -162,7 +162,7 @@ def _excluded(applied: Applied, entry: Mapping[str, str]) -> bool:
 def test_another_environment_counts_apart(
     prod: Applied, telemetry: Telemetry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    telemetry.job(_job(Done()), {})
+    telemetry.job(_job(Done()))
 
     assert _counting(prod, _line(capsys), service="staging-cio-track") == set()
 

@@ -81,7 +81,8 @@ def _seconds(text: str) -> timedelta:
 
 def _of_the_product(name: str) -> bool:
     """Not a consumer of the company's own, nor the reminders of secrets."""
-    return not name.startswith(("prod-cio-events-crm", "prod-cio-events-fraud", "prod-cio-secret-rotation"))
+    consumers = ("prod-cio-events-crm", "prod-cio-events-fraud", "prod-cio-outcomes-shop")
+    return not name.startswith((*consumers, "prod-cio-secret-rotation"))
 
 
 async def test_topics_and_subscriptions(prod: Applied, provisioned: tuple[set[str], dict[str, Values]]) -> None:

@@ -143,6 +143,26 @@ FAULTS: dict[str, tuple[Fault, str]] = {
         without('module.job["track"].google_pubsub_topic_iam_member.function_retries[0]'),
         "prod-cio-track may not move jobs to prod-cio-track-retry",
     ),
+    "may not say what became of its jobs": (
+        without('google_pubsub_topic_iam_member.functions_publish_outcomes["send"]'),
+        "prod-cio-send is told of prod-cio-outcomes and may not publish to it",
+    ),
+    "may not dead-letter outcomes": (
+        without('module.job["outcomes"].google_pubsub_topic_iam_member.function_dead_letters'),
+        "prod-cio-archive is told of prod-cio-outcomes-dead-letter and may not publish to it",
+    ),
+    "may not move outcomes to the retry lane": (
+        without('module.job["outcomes"].google_pubsub_topic_iam_member.function_retries[0]'),
+        "prod-cio-archive may not move jobs to prod-cio-outcomes-retry",
+    ),
+    "may not write rows of outcomes": (
+        without('module.warehouse.google_bigquery_table_iam_member.writers["archive-job_outcomes"]'),
+        "prod-cio-archive may not write to job_outcomes",
+    ),
+    "a job function that publishes no outcomes": (
+        changed(_FUNCTION, serving(environment_variables={})),
+        "prod-cio-track is not told where outcomes go: its jobs leave no trace",
+    ),
     "may not write rows": (
         without('module.warehouse.google_bigquery_table_iam_member.writers["archive-events"]'),
         "prod-cio-archive may not write to events",

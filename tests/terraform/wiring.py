@@ -150,12 +150,20 @@ def _functions_may_do_what_they_are_told(applied: Applied) -> Iterator[str]:
                     publishers = applied.members("google_pubsub_topic", short(value), "roles/pubsub.publisher")
                     if function.member not in publishers:
                         yield f"{function.service} is told of {short(value)} and may not publish to it"
-                    if function.name != "webhook":
+                    if value.endswith("-dead-letter") and function.name != "webhook":
                         yield from _retries_are_possible(applied, function, short(value))
                 case "LEDGER":
                     yield from _ledger_is_open(applied, function, value.removeprefix("firestore:"))
                 case "DATASET":
                     yield from _tables_are_writable(applied, function)
+
+
+def _jobs_leave_a_trace(applied: Applied) -> Iterator[str]:
+    for kind in topology().topics.values():
+        function = applied.functions[kind.function]
+        told = function.variables.get("OUTCOMES_TOPIC", "")
+        if kind.rate is not None and short(told) != _prefixed(applied, topology().topics["outcomes"].name):
+            yield f"{function.service} is not told where outcomes go: its jobs leave no trace"
 
 
 def _retries_are_possible(applied: Applied, function: Function, dead_letter_topic: str) -> Iterator[str]:
@@ -256,6 +264,7 @@ _RULES = (
     _only_the_webhook_is_public,
     _identities_are_separate,
     _functions_may_do_what_they_are_told,
+    _jobs_leave_a_trace,
     _secrets_stay_secret,
     _rates_are_kept,
     _names_begin_with_the_environment,

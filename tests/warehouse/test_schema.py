@@ -3,10 +3,12 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from local.bigquery import create_tables, tables, view_query, views
 from shared.events import to_row
+from shared.outcome_message import OutcomeMessage, outcome_row
 from tests.function_process import ROOT
 from tests.warehouse.conftest import PROJECT, Emulator
 
@@ -51,6 +53,19 @@ def test_a_row_fills_every_column_and_no_other() -> None:
     assert row.keys() == {column["name"] for column in COLUMNS}
     recipients = next(column for column in COLUMNS if column["name"] == "recipients")
     assert row["recipients"][0].keys() == {column["name"] for column in recipients["fields"]}
+
+
+def test_an_outcome_fills_every_column_and_no_other() -> None:
+    now = datetime.now(UTC)
+    fields = msgspec.structs.fields(OutcomeMessage)
+    values = {
+        field.name: {"attempt": 1, "status": 400, "latency_seconds": 0.5}.get(field.name, "x") for field in fields
+    }
+    row = outcome_row(OutcomeMessage(**values | {"published_at": now, "at": now}))
+    columns = json.loads((TERRAFORM / "schemas" / "job_outcomes.json").read_text())
+    assert row.keys() == {column["name"] for column in columns}
+    assert all(10 <= len(column["description"]) <= 1024 for column in columns)
+    assert {column["name"] for column in columns if column["mode"] == "REQUIRED"} == {"job_id", "settled_at"}
 
 
 def test_only_what_every_event_has_is_required_and_every_column_is_described() -> None:

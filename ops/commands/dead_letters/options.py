@@ -34,7 +34,9 @@ def _instant(text: str) -> datetime:
 KindArgument = Annotated[
     str,
     typer.Argument(
-        metavar="KIND", callback=_kind, help="Kind of job: identify, track, send, broadcast, sync, events or all."
+        metavar="KIND",
+        callback=_kind,
+        help="Kind of job: identify, track, send, broadcast, sync, events, outcomes or all.",
     ),
 ]
 RevealOption = Annotated[bool, typer.Option("--reveal", help="Show what jobs contain, personal data included.")]

@@ -127,7 +127,7 @@ resource "time_sleep" "metrics_are_known" {
 locals {
   job_labels = {
     kind    = "which kind of job"
-    outcome = "applied, already_done, unchanged, superseded, expired, dead_lettered or retry_later"
+    outcome = "applied, already_done, unchanged, superseded, expired, dead_lettered, moved or retry_later"
     reason  = "why it was not applied"
     lane    = "main, retry or patient"
   }

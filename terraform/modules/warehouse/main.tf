@@ -14,7 +14,7 @@ resource "google_bigquery_dataset" "this" {
   project                    = var.project_id
   dataset_id                 = var.dataset_id
   location                   = var.location
-  description                = "What Customer.io reported about messages and people."
+  description                = "What Customer.io reported about messages and people, and what became of jobs."
   delete_contents_on_destroy = !var.protected
 }
 
