@@ -15,6 +15,7 @@ import msgspec
 
 from docs.examples import EXAMPLES, Example
 from shared.attributes import JobAttributes
+from shared.consent import Consent
 from shared.jobs import SCHEMAS, parse, subjects
 from shared.jobs.send import SEND_FORMS
 from shared.topology import topology
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def pages(folder: Path) -> dict[Path, str]:
     """Every generated file below ``folder`` and its text."""
     introduction = Path(__file__).with_name("jobs.introduction.md").read_text()
-    made = {folder / "schemas" / f"{kind}.json": _schema_text(kind) for kind in SCHEMAS}
+    made = {folder / "schemas" / f"{kind}.json": _text_of(schema(kind)) for kind in SCHEMAS}
+    made[folder / "schemas" / "consent.json"] = _text_of(consent_schema())
     made[folder / "jobs.md"] = "\n\n".join([introduction.rstrip(), *(_section(kind) for kind in SCHEMAS)]) + "\n"
     return made
 
@@ -63,8 +65,17 @@ def schema(kind: str) -> Schema:
     }
 
 
-def _schema_text(kind: str) -> str:
-    return json.dumps(schema(kind), indent=2, ensure_ascii=False) + "\n"
+def consent_schema() -> Schema:
+    """JSON Schema of a change of consent, which functions publish and applications read."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"data of a message on {topology().consumer_topics['consent']}",
+        **msgspec.json.schema(Consent),
+    }
+
+
+def _text_of(schema: Schema) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def _section(kind: str) -> str:

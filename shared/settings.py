@@ -91,6 +91,7 @@ class Settings:
         outcomes_topic: ``projects/P/topics/T``, where functions publish what became of their jobs; empty for nowhere.
         outcomes_sample: Share of identify, track and sync jobs, 0 to 1, of which a success is published.
         outcomes_dead_letter_topic: ``projects/P/topics/T-dead-letter`` of the outcomes that archive takes.
+        consent_topic: ``projects/P/topics/T``, where the webhook publishes changes of consent.
         requests_per_second: This instance's share of the account's rate; None for no limit.
         secrets: Where the function's secrets are, by their names in ``topology.json``.
         ledger: ``firestore:DATABASE`` or ``sqlite:PATH``.
@@ -108,6 +109,7 @@ class Settings:
     outcomes_topic: str = ""
     outcomes_sample: float = 0.0
     outcomes_dead_letter_topic: str = ""
+    consent_topic: str = ""
     requests_per_second: float | None = None
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
     ledger: str = ""
@@ -140,6 +142,7 @@ class Settings:
                 read.text("OUTCOMES_DEAD_LETTER_TOPIC", _DEAD_LETTER_TOPIC) if takes_outcomes else ""
             ),
             events_topic=read.text("EVENTS_TOPIC", "projects/PROJECT/topics/TOPIC") if function == "webhook" else "",
+            consent_topic=read.text("CONSENT_TOPIC", "projects/PROJECT/topics/TOPIC") if function == "webhook" else "",
             customerio=hosts,
             requests_per_second=read.number("CUSTOMERIO_REQUESTS_PER_SECOND"),
             secrets={name: read.secret(_SECRET_VARIABLES[name]) for name in needs.secrets},

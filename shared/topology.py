@@ -106,11 +106,15 @@ class Function(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of ``topology.json``. A topic names those of the lanes that it has."""
+    """All of ``topology.json``. A topic names those of the lanes that it has.
+
+    ``consumer_topics`` are published to by functions and read by applications alone.
+    """
 
     rates: dict[str, Rate]
     lanes: dict[LaneName, Lane]
     topics: dict[str, Topic]
+    consumer_topics: dict[str, str]
     dead_letter: DeadLetter
     functions: dict[str, Function]
 

@@ -111,6 +111,26 @@ resource "google_pubsub_topic_iam_member" "webhook_publishes_events" {
   member  = google_service_account.function["webhook"].member
 }
 
+# What only the company's own applications read.
+resource "google_pubsub_topic" "consumer" {
+  for_each = local.topology.consumer_topics
+
+  project = local.project
+  name    = "${local.prefix}${each.value}"
+
+  message_storage_policy {
+    allowed_persistence_regions = local.message_regions
+  }
+}
+
+# The webhook may publish changes of consent: an opt-out at Customer.io has to reach the application.
+resource "google_pubsub_topic_iam_member" "webhook_publishes_consent" {
+  project = local.project
+  topic   = google_pubsub_topic.consumer["consent"].name
+  role    = "roles/pubsub.publisher"
+  member  = google_service_account.function["webhook"].member
+}
+
 # The webhook may publish to the events' dead letters: a verified body that is not an event is kept there for a person to look at.
 resource "google_pubsub_topic_iam_member" "webhook_quarantines" {
   project = local.project
@@ -129,14 +149,21 @@ resource "google_pubsub_topic_iam_member" "functions_publish_outcomes" {
   member  = google_service_account.function[each.key].member
 }
 
-# The company's own consumers of Customer.io events and of the outcomes of jobs.
+locals {
+  consumed_topics = merge(
+    { for key in ["events", "outcomes"] : key => { name = module.job[key].topic_name, id = module.job[key].topic_id } },
+    { for key, topic in google_pubsub_topic.consumer : key => { name = topic.name, id = topic.id } },
+  )
+}
+
+# The company's own consumers of Customer.io events, of the outcomes of jobs and of changes of consent.
 module "event_subscription" {
   source   = "./modules/event_subscription"
   for_each = var.event_subscriptions
 
   project_id = local.project
-  name       = "${module.job[each.value.topic].topic_name}-${each.key}"
-  topic      = module.job[each.value.topic].topic_id
+  name       = "${local.consumed_topics[each.value.topic].name}-${each.key}"
+  topic      = local.consumed_topics[each.value.topic].id
 
   filter        = each.value.filter
   push_endpoint = each.value.push_endpoint

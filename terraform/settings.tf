@@ -45,7 +45,10 @@ locals {
       name == local.topology.topics["outcomes"].function ? { OUTCOMES_DEAD_LETTER_TOPIC = "${local.topic_ids["outcomes"]}-dead-letter" } : {},
       function.warehouse ? { BIGQUERY_DATASET = module.warehouse.dataset_id } : {},
       # The webhook has no topic of its own: what it verifies goes to the events topic, the rest to that topic's dead letters.
-      function.trigger == "https" ? { EVENTS_TOPIC = local.topic_ids["events"] } : {},
+      function.trigger == "https" ? {
+        EVENTS_TOPIC  = local.topic_ids["events"]
+        CONSENT_TOPIC = google_pubsub_topic.consumer["consent"].id
+      } : {},
       { DEAD_LETTER_TOPIC = "${local.topic_ids[concat(local.topics_of[name], ["events"])[0]]}-dead-letter" },
     )
   }

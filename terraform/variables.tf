@@ -88,8 +88,8 @@ variable "environment" {
 
 variable "event_subscriptions" {
   description = <<-EOT
-    The company's own consumers, by name: each gets a subscription and dead letters of its own, on `topic` `events` (Customer.io's events) or
-    `outcomes` (what became of jobs, with the delivery id). `filter` is Pub/Sub's filter over attributes, such as `attributes.metric = "unsubscribed"`. With `push_endpoint` Pub/Sub posts each
+    The company's own consumers, by name: each gets a subscription and dead letters of its own, on `topic` `events` (Customer.io's events),
+    `outcomes` (what became of jobs, with the delivery id) or `consent` (opt-outs and opt-ins). `filter` is Pub/Sub's filter over attributes, such as `attributes.metric = "unsubscribed"`. With `push_endpoint` Pub/Sub posts each
     event there with an OIDC token (`push_audience`, default the endpoint); without it the `pullers` pull.
   EOT
   type = map(object({
@@ -114,8 +114,8 @@ variable "event_subscriptions" {
   }
 
   validation {
-    condition     = alltrue([for s in values(var.event_subscriptions) : contains(["events", "outcomes"], s.topic)])
-    error_message = "event_subscriptions: topic must be \"events\" (what Customer.io reports) or \"outcomes\" (what became of jobs)."
+    condition     = alltrue([for s in values(var.event_subscriptions) : contains(["events", "outcomes", "consent"], s.topic)])
+    error_message = "event_subscriptions: topic must be \"events\" (what Customer.io reports), \"outcomes\" (what became of jobs) or \"consent\" (opt-outs and opt-ins)."
   }
 
   validation {

@@ -23,6 +23,8 @@ def provision(
         backoff_scale: Divides the retry policies' backoffs, for an emulator without a time scale of its own.
     """
     with PublisherClient() as publisher, SubscriberClient() as subscriber:
+        for topic in topology().consumer_topics.values():
+            _create_if_absent(publisher.create_topic, {"name": f"projects/{project}/topics/{topic}"})
         for kind in topology().topics.values():
             for topic in kind.topic_names:
                 _create_if_absent(publisher.create_topic, {"name": f"projects/{project}/topics/{topic}"})

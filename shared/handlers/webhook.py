@@ -1,5 +1,7 @@
 """webhook: Customer.io's reporting webhooks, verified and published to the events topic.
 
+A change of consent is published to the consent topic as well, in one form whatever webhook brought it.
+
 Customer.io waits 4 s for an answer, then holds back *all* later webhooks and tries this one for 7 days; most error
 statuses, 401 and 500 among them, add an hour, 503 does not. Source:
 https://docs.customer.io/integrations/api/webhooks/, "Timeouts and failures". So the answers are:
@@ -22,11 +24,13 @@ from datetime import UTC, datetime
 # Imported while the instance starts, not within the 4 s of its first webhook.
 import google.cloud.pubsub_v1
 import google.cloud.secretmanager  # noqa: F401
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from .. import deadlines
 from ..attributes import encode_received_at
+from ..consent import consent_attributes, consents
 from ..customerio.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, verify, well_formed
 from ..events import Event, NotAnEventError, event_attributes, read_event
 from ..outcome import Failed
@@ -61,6 +65,7 @@ class WebhookEndpoint:
     Args:
         keys: The signing keys.
         events: Topic of the verified events.
+        consent: Topic of the changes of consent.
         quarantine: Where a verified body goes that is not an event.
         telemetry: Gets one line per verified webhook, and one a second for all others.
         max_age: Seconds that the signature's timestamp may differ from now; None for no check.
@@ -70,6 +75,7 @@ class WebhookEndpoint:
         self,
         keys: SigningKeys,
         events: TopicPublisher,
+        consent: TopicPublisher,
         quarantine: DeadLetters,
         telemetry: Telemetry,
         *,
@@ -77,6 +83,7 @@ class WebhookEndpoint:
     ) -> None:
         self._keys = keys
         self._events = events
+        self._consent = consent
         self._quarantine = quarantine
         self._telemetry = telemetry
         self._max_age = max_age
@@ -132,8 +139,12 @@ class WebhookEndpoint:
 
     async def _publish(self, event: Event, body: bytes, received_at: datetime) -> Response:
         attributes = event_attributes(event) | encode_received_at(received_at)
+        changes = [
+            self._consent.publish(msgspec.json.encode(change), consent_attributes(change))
+            for change in consents(event, received_at)
+        ]
         try:
-            await self._events.publish(body, attributes)
+            await asyncio.gather(self._events.publish(body, attributes), *changes)
         except PublishError as error:
             self._telemetry.event("ERROR", "retry_later", str(error), status=503, reason="publish_failed")
             return Response(status_code=503)
@@ -176,6 +187,7 @@ def endpoint(settings: Settings) -> WebhookEndpoint:
     return WebhookEndpoint(
         SigningKeys(open_secret(settings.secrets["webhook-signing-key"])),
         TopicPublisher(settings.events_topic, timeout=deadlines.WEBHOOK_PUBLISH_SECONDS),
+        TopicPublisher(settings.consent_topic, timeout=deadlines.WEBHOOK_PUBLISH_SECONDS),
         DeadLetterTopic(quarantine, settings.function),
         telemetry(settings),
         max_age=settings.webhook_max_age,

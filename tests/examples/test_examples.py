@@ -4,13 +4,20 @@ import json
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
+from contextlib import closing
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from random import Random
+from types import ModuleType
 from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.stack.stack_helpers import ROOT, RunningStack, get, until
 
@@ -71,6 +78,54 @@ def test_the_worker(stack: RunningStack, application_python: Path, environment: 
     for order in orders:
         until(lambda order=order: event(stack, order["person"], "order_placed"), "the event")
         until(lambda order=order: order["email"] in json.dumps(stack.simulator("deliveries")), "the receipt")
+
+
+def test_the_consent_consumer(
+    stack: RunningStack, application_python: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    database = tmp_path / "consent.sqlite"
+    command = [application_python, EXAMPLES / "consent_consumer.py", database]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as consumer:
+        try:
+            assert consumer.stdout is not None
+            assert consumer.stdout.readline() == "waiting for changes\n"
+            for person, address in (("consent-1", "unsubscribe+1@example.com"), ("consent-2", "two@example.com")):
+                body = {"to": address, "identifiers": {"id": person}, "transactional_message_id": 1}
+                stack.publish("cio-send", body)
+            assert consumer.stdout.readline() == "unsubscribed: consent-1 wants it: False\n"
+        finally:
+            consumer.send_signal(signal.SIGTERM)
+            consumer.communicate(timeout=PATIENCE_SECONDS)
+    with closing(sqlite3.connect(database)) as read:
+        rows = read.execute("SELECT person, channel, topic, wanted FROM consent").fetchall()
+    assert rows == [("consent-1", "", "", 0)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=8), st.randoms())
+def test_the_consumer_keeps_the_newest_in_whatever_order_it_comes(
+    changes: list[tuple[int, bool]], random: Random
+) -> None:
+    consumer = module("consent_consumer")
+    newest = max(instant for instant, _ in changes)
+    # Customer.io reports a change of one value into the other, or of one instant in either order.
+    expected = all(wanted for instant, wanted in changes if instant == newest)
+    said = {"id": "42", "cio_id": None, "email": None, "channel": None, "topic": None, "source": "unsubscribed"}
+    delivered = changes * 2
+    random.shuffle(delivered)
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute(consumer.TABLE)
+        for instant, wanted in delivered:
+            consumer.keep(database, {**said, "wanted": wanted, "at": f"2026-05-01T00:00:0{instant}+00:00"})
+        assert database.execute("SELECT wanted FROM consent").fetchall() == [(int(expected),)]
+
+
+def module(name: str) -> ModuleType:
+    spec = spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
 
 
 def test_node(stack: RunningStack, environment: dict[str, str]) -> None:

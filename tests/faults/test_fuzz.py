@@ -144,7 +144,7 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Any:
     }
     made = {kind: PushEndpoint(handle, around, Telemetry(kind, kind, "p")) for kind, handle in handlers.items()}
     keys = SigningKeys(EnvironmentSecret(KEY))
-    yield made, WebhookEndpoint(keys, around, around, Telemetry("webhook", "", "p"), max_age=None)
+    yield made, WebhookEndpoint(keys, around, around, around, Telemetry("webhook", "", "p"), max_age=None)
     ledger.close()
 
 

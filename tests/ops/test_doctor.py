@@ -68,6 +68,7 @@ async def webhook(machine: Machine, broker: Broker, tmp_path: Path) -> AsyncIter
         "GOOGLE_CLOUD_PROJECT": machine.project,
         "PUBSUB_EMULATOR_HOST": broker.host,
         "EVENTS_TOPIC": f"projects/{machine.project}/topics/cio-events",
+        "CONSENT_TOPIC": f"projects/{machine.project}/topics/cio-consent",
         "DEAD_LETTER_TOPIC": f"projects/{machine.project}/topics/cio-events-dead-letter",
         "CUSTOMERIO_WEBHOOK_SIGNING_KEY": f"a-newer-key,{SIGNING_KEY}",
     }

@@ -8,6 +8,7 @@ from shared.topology import topology
 COMPLETE = {
     "GOOGLE_CLOUD_PROJECT": "p",
     "DEAD_LETTER_TOPIC": "projects/p/topics/t-dead-letter",
+    "CONSENT_TOPIC": "projects/p/topics/consent",
     "EVENTS_TOPIC": "projects/p/topics/events",
     "CUSTOMERIO_REGION": "eu",
     "CUSTOMERIO_REQUESTS_PER_SECOND": "12.5",
@@ -36,6 +37,7 @@ def test_each_function_is_told_what_it_needs_and_no_more(function: str) -> None:
         0.01,
     )
     assert bool(settings.outcomes_dead_letter_topic) == (function == "archive")
+    assert bool(settings.consent_topic) == (function == "webhook")
 
 
 def test_a_secret_is_a_value_or_a_name_in_secret_manager() -> None:

@@ -73,6 +73,7 @@ async def test_an_event_is_counted_by_what_happened(prod: Applied, capsys: pytes
     webhook = WebhookEndpoint(
         SigningKeys(EnvironmentSecret(KEY)),
         topic,
+        topic,
         DeadLetterTopic(topic, "webhook"),
         Telemetry("webhook", "", "demo-project"),
         max_age=None,

@@ -15,6 +15,7 @@ from tests.payloads import KEY
 
 PROJECT = "demo-project"
 EVENTS = f"projects/{PROJECT}/topics/cio-events"
+CONSENT = f"projects/{PROJECT}/topics/cio-consent"
 DEAD_LETTERS = f"projects/{PROJECT}/topics/cio-events-dead-letter"
 
 
@@ -75,6 +76,7 @@ async def webhook(
         "GOOGLE_CLOUD_PROJECT": PROJECT,
         "PUBSUB_EMULATOR_HOST": pubsub_server.address,
         "EVENTS_TOPIC": EVENTS,
+        "CONSENT_TOPIC": CONSENT,
         "DEAD_LETTER_TOPIC": DEAD_LETTERS,
         "CUSTOMERIO_WEBHOOK_SIGNING_KEY": f"a-newer-key,{KEY}",
     }

@@ -20,7 +20,7 @@ from shared.pubsub.topic import TopicPublisher
 from shared.settings import Settings, SettingsError
 from shared.telemetry import Telemetry
 from tests.payloads import BODY, TIMESTAMP
-from tests.webhook.conftest import DEAD_LETTERS, EVENTS, PROJECT, FakePubSub
+from tests.webhook.conftest import CONSENT, DEAD_LETTERS, EVENTS, PROJECT, FakePubSub
 from tests.webhook.fakes import Clock, FakeSecret
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Receiver:
         self.endpoint = WebhookEndpoint(
             SigningKeys(self.secret, now=self.clock),
             TopicPublisher(EVENTS, timeout=3.0),
+            TopicPublisher(CONSENT, timeout=3.0),
             BrokenQuarantine(),
             Telemetry("webhook", "", PROJECT),
             max_age=max_age,
@@ -150,6 +151,7 @@ def test_a_wrong_setting_stops_the_start(max_age: str) -> None:
     environment = {
         "GOOGLE_CLOUD_PROJECT": PROJECT,
         "EVENTS_TOPIC": EVENTS,
+        "CONSENT_TOPIC": CONSENT,
         "DEAD_LETTER_TOPIC": DEAD_LETTERS,
         "CUSTOMERIO_WEBHOOK_SIGNING_KEY": "key",
     }

@@ -14,7 +14,7 @@ from shared.customerio.signature import sign
 from shared.handlers.webhook import MAX_EVENT_BYTES, MAX_UNSIGNED_BYTES
 from tests.function_process import RunningFunction
 from tests.payloads import BODY, KEY, SAMPLES, SIGNATURE, TIMESTAMP
-from tests.webhook.conftest import DEAD_LETTERS, EVENTS, FakePubSub
+from tests.webhook.conftest import CONSENT, DEAD_LETTERS, EVENTS, FakePubSub
 
 LIMIT = MAX_UNSIGNED_BYTES
 
@@ -46,7 +46,43 @@ async def test_every_known_payload_is_published(caller: httpx.AsyncClient, pubsu
     bodies = [json.dumps(sample["payload"]).encode() for sample in SAMPLES]
     answers = await asyncio.gather(*(caller.post("/hook", content=body, headers=headers(body)) for body in bodies))
     assert {answer.status_code for answer in answers} == {200}
-    assert sorted(data for _, data, _ in pubsub.published) == sorted(bodies)
+    assert sorted(data for topic, data, _ in pubsub.published if topic == EVENTS) == sorted(bodies)
+
+
+async def test_a_change_of_consent_is_published_in_one_form_too(caller: httpx.AsyncClient, pubsub: FakePubSub) -> None:
+    content = json.dumps({"topics": {"topic_1": False, "topic_2": True}})
+    identifiers = {"id": "42", "email": "ada@example.com", "cio_id": "d9c1"}
+    body = json.dumps(
+        {
+            "event_id": "E1",
+            "metric": "cio_subscription_preferences_changed",
+            "timestamp": 1_613_063_089,
+            "data": {"identifiers": identifiers, "content": content},
+        }
+    ).encode()
+    assert (await caller.post("/", content=body, headers=headers(body))).status_code == 200
+    told = [(json.loads(data), attributes) for topic, data, attributes in pubsub.published if topic == CONSENT]
+    common = {
+        "event_id": "E1",
+        "id": "42",
+        "cio_id": "d9c1",
+        "email": "ada@example.com",
+        "channel": None,
+        "at": "2021-02-11T17:04:49+00:00",
+        "source": "cio_subscription_preferences_changed",
+    }
+    by_topic = sorted(told, key=lambda each: each[0]["topic"])
+    assert [data for data, _ in by_topic] == [
+        {**common, "topic": "topic_1", "wanted": False},
+        {**common, "topic": "topic_2", "wanted": True},
+    ]
+    assert by_topic[0][1] == {
+        "event_id": "E1",
+        "source": "cio_subscription_preferences_changed",
+        "wanted": "false",
+        "subscription_topic": "topic_1",
+    }
+    assert [topic for topic, _, _ in pubsub.published].count(EVENTS) == 1
 
 
 async def test_either_key_of_a_rotation_is_accepted(caller: httpx.AsyncClient, pubsub: FakePubSub) -> None:
