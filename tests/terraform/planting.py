@@ -43,6 +43,15 @@ def serving(**changes: object) -> Callable[[Values], None]:
     return lambda values: values["service_config"][0].update(changes)
 
 
+def untold(variable: str) -> Callable[[Values], None]:
+    """Take a variable away from a function."""
+
+    def change(values: Values) -> None:
+        values["service_config"][0]["environment_variables"].pop(variable)
+
+    return change
+
+
 def token(**changes: object) -> Callable[[Values], None]:
     return lambda values: values["push_config"][0]["oidc_token"][0].update(changes)
 

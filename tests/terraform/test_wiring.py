@@ -7,7 +7,7 @@ import pytest
 
 from tests.terraform.applied import Applied
 from tests.terraform.conftest import ROOTS, Roots
-from tests.terraform.planting import Fault, added, changed, serving, setting, token, without
+from tests.terraform.planting import Fault, added, changed, serving, setting, token, untold, without
 from tests.terraform.terraform_tool import lean_workspace
 from tests.terraform.wiring import problems
 
@@ -16,6 +16,7 @@ _PROJECT = "acme-customerio-prod"
 _TRACK = f"prod-cio-track@{_PROJECT}.iam.gserviceaccount.com"
 _PUSH = f"prod-cio-track-push@{_PROJECT}.iam.gserviceaccount.com"
 _SUBSCRIPTION = 'module.job["track"].google_pubsub_subscription.lane["main"]'
+_SEND = 'module.function["send"].google_cloudfunctions2_function.this'
 _FUNCTION = 'module.function["track"].google_cloudfunctions2_function.this'
 
 
@@ -166,6 +167,14 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "may not write rows": (
         without('module.warehouse.google_bigquery_table_iam_member.writers["archive-events"]'),
         "prod-cio-archive may not write to events",
+    ),
+    "may not tell of opt-outs": (
+        without("google_pubsub_topic_iam_member.webhook_publishes_consent"),
+        "prod-cio-webhook is told of prod-cio-consent and may not publish to it",
+    ),
+    "not told who may be written to": (
+        changed(_SEND, untold("RECIPIENTS")),
+        "prod-cio-send is not told who may be written to, and writes to nobody",
     ),
     "more instances than the rate allows": (
         changed(_FUNCTION, serving(max_instance_count=5)),

@@ -4,6 +4,7 @@ Terraform accepts a dead-letter topic that nobody reads, a push that its functio
 so does Google. Each rule yields a sentence per breach.
 """
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -19,6 +20,8 @@ _ON_PROJECT = {
     "roles/logging.logWriter",
     "roles/storage.objectViewer",
 }
+# Functions by which a message reaches a person.
+_SENDS = frozenset({"send", "broadcast"})
 _ONLY_UNDER_A_CONDITION = {"roles/datastore.user", "roles/storage.objectViewer"}
 
 
@@ -29,6 +32,8 @@ def problems(applied: Applied) -> list[str]:
 
 def _no_message_is_lost(applied: Applied) -> Iterator[str]:
     read = {short(subscription["topic"]) for subscription in applied.subscriptions.values()}
+    # Where no application asks for changes of consent, the events still have them.
+    read |= {_prefixed(applied, name) for name in topology().consumer_topics.values()}
     for topic in applied.of("google_pubsub_topic"):
         if topic["name"] not in read:
             yield f"topic {topic['name']} has no subscription: what is published to it is lost"
@@ -166,6 +171,17 @@ def _jobs_leave_a_trace(applied: Applied) -> Iterator[str]:
             yield f"{function.service} is not told where outcomes go: its jobs leave no trace"
 
 
+def _recipients_are_named(applied: Applied) -> Iterator[str]:
+    for function in applied.functions.values():
+        if function.name not in _SENDS:
+            continue
+        policy = function.variables.get("RECIPIENTS")
+        if policy is None:
+            yield f"{function.service} is not told who may be written to, and writes to nobody"
+        elif json.loads(policy)["everybody"] and not function.service.startswith("prod-"):
+            yield f"{function.service} writes to everybody outside prod"
+
+
 def _retries_are_possible(applied: Applied, function: Function, dead_letter_topic: str) -> Iterator[str]:
     """After the main lane the function moves a job to the retry topic itself. An ordered topic has no such lane."""
     topic = dead_letter_topic.removesuffix("-dead-letter")
@@ -264,6 +280,7 @@ _RULES = (
     _only_the_webhook_is_public,
     _identities_are_separate,
     _functions_may_do_what_they_are_told,
+    _recipients_are_named,
     _jobs_leave_a_trace,
     _secrets_stay_secret,
     _rates_are_kept,
