@@ -5,7 +5,7 @@ No I/O: ``ops.story_sources`` reads, and ``ops trace`` and the console show.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ops.commands.dead_letters.dead_letter import DeadLetter
@@ -15,8 +15,19 @@ from shared.topology import topology
 Row = dict[str, Any]
 """A row of table ``job_outcomes`` or of view ``events_deduplicated``, by column."""
 
+# Columns of an attempt that its step tells.
+_FACTS = (
+    *("outcome", "lane", "attempt", "message_id", "reason", "error_class", "status"),
+    *("delivery_id", "trigger_id", "latency_seconds", "trace_id"),
+)
 # Order of what happened in one moment.
-_ORDER = ("published", "replayed", "published_again", "unrecorded", "retried", "moved", "applied", "failed")
+_ORDER = (
+    *("published", "replayed", "published_again", "unrecorded", "retried", "moved", "applied", "sent_not_recorded"),
+    *("already_done", "unchanged", "superseded", "failed", "dead_letter"),
+    # The life of a message, as in view messages.
+    *("drafted", "attempted", "deferred", "sent", "delivered", "opened", "clicked", "replied", "converted"),
+    *("bounced", "dropped", "undeliverable", "unsubscribed", "spammed"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +111,16 @@ def build_story(
         *(_dead_letter(letter) for letter in letters),
         *(_reported(event) for event in events),
     ]
-    return Story(job_id, kind, sorted(steps, key=_moment))
+    sent_at = min((row["settled_at"] for row in attempts if row["delivery_id"]), default=None)
+    return Story(job_id, kind, sorted(steps, key=lambda step: _moment(step, sent_at)))
 
 
-def _moment(step: Step) -> tuple[datetime, int]:
-    return step.at, _ORDER.index(step.what) if step.what in _ORDER else len(_ORDER)
+def _moment(step: Step, sent_at: datetime | None) -> tuple[datetime, int]:
+    """Place of a step in the order of time. Customer.io reports whole seconds, and nothing before it has the message."""
+    at = step.at
+    if "metric" in step.facts and sent_at is not None and at <= sent_at < at + timedelta(seconds=1):
+        at = sent_at
+    return at, _ORDER.index(step.what) if step.what in _ORDER else len(_ORDER)
 
 
 def _without_repetitions(rows: Iterable[Row]) -> list[Row]:
@@ -148,15 +164,19 @@ def _unrecorded(row: Row, number: int) -> Step:
 
 
 def _settled(row: Row) -> Step:
-    names = ("outcome", "lane", "attempt", "message_id", "reason", "error_class", "status", "delivery_id", "trigger_id")
-    facts = {name: row[name] for name in (*names, "latency_seconds", "trace_id") if row.get(name) not in (None, "")}
+    facts = {name: row[name] for name in _FACTS if row.get(name) not in (None, "")}
+    facts["requested"] = bool(row["requested"])
     what = str(row["how"] or row["outcome"]) if row["outcome"] == "done" else str(row["outcome"])
     return Step(row["settled_at"], what, _sentence(row), facts)
 
 
 def _sentence(row: Row) -> str:
     attempt = "" if row["attempt"] is None else f"attempt {row['attempt']} in lane {row['lane']}"
-    status = "" if row["status"] is None else f"Customer.io answered {row['status']}"
+    status = (
+        ""
+        if row["status"] is None
+        else f"Customer.io {'answered' if row['requested'] else 'had answered'} {row['status']}"
+    )
     match row["outcome"]:
         case "done":
             ids = [f"{name} {row[name + '_id']}" for name in ("delivery", "trigger") if row[name + "_id"]]

@@ -1,6 +1,7 @@
 """Reads what is known of jobs: outcomes and events in BigQuery, dead letters and pauses in Pub/Sub. Changes nothing."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -74,13 +75,14 @@ def delivery_story(target: Target, delivery_id: str) -> Found:
 
 def _stories(target: Target, by: tuple[str, set[str]], selection: Selection | None) -> Found:
     found = Found()
-    outcomes = found.ask("BigQuery", lambda: _outcomes(target, *by)) or []
-    kinds = {str(row["kind"]) for row in outcomes}
-    if selection is None:
-        selection = Selection(job_ids=frozenset(str(row["job_id"]) for row in outcomes) or frozenset({""}))
-    elif selection.person is not None or not kinds:
-        kinds = set(_JOB_KINDS)
-    letters = found.ask("Pub/Sub", lambda: _dead_letters(target, sorted(kinds), selection)) or []
+    # Side by side, so that an outage of both takes no longer to notice than one.
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(found.ask, "Pub/Sub", lambda: _dead_letters(target, selection)) if selection else None
+        outcomes = found.ask("BigQuery", lambda: _outcomes(target, *by)) or []
+        jobs = frozenset(str(row["job_id"]) for row in outcomes)
+        if asked is None and jobs:
+            asked = threads.submit(found.ask, "Pub/Sub", lambda: _dead_letters(target, Selection(job_ids=jobs)))
+        letters = (asked.result() if asked else None) or []
     deliveries = {str(row["delivery_id"]) for row in outcomes if row["delivery_id"]}
     events = found.ask("BigQuery", lambda: _events(target, deliveries)) or []
     names = {loggable_key(letter.job_id): letter.job_id for letter in letters}
@@ -128,11 +130,9 @@ def _pushes(target: Target, subscription: str) -> bool:
         client.transport.close()  # type: ignore[no-untyped-call]
 
 
-def _dead_letters(target: Target, kinds: Sequence[str], selection: Selection) -> list[DeadLetter]:
-    if not kinds:
-        return []
+def _dead_letters(target: Target, selection: Selection) -> list[DeadLetter]:
     wait = deadlines.DEFAULT_PULL_WAIT_SECONDS
-    with open_batch(target, kinds, selection, wait=wait, limit=_MAX_DEAD_LETTERS) as batch:
+    with open_batch(target, _JOB_KINDS, selection, wait=wait, limit=_MAX_DEAD_LETTERS) as batch:
         return list(batch.matching)
 
 
@@ -162,10 +162,10 @@ def _query(target: Target, query: str, values: set[str]) -> list[Row]:
     from google.cloud.bigquery import DEFAULT_RETRY, ArrayQueryParameter, QueryJobConfig  # noqa: PLC0415
 
     client: Client = clients.bigquery(target)
-    retry = DEFAULT_RETRY.with_timeout(deadlines.QUERY_SECONDS)
+    retry = DEFAULT_RETRY.with_timeout(deadlines.RETRY_SECONDS)
     config = QueryJobConfig(query_parameters=[ArrayQueryParameter("values", "STRING", sorted(values))])
     try:
-        job = client.query(query, job_config=config, timeout=deadlines.QUERY_SECONDS, retry=retry, job_retry=None)
+        job = client.query(query, job_config=config, timeout=deadlines.RETRY_SECONDS, retry=retry, job_retry=None)
         rows: Any = job.result(timeout=deadlines.TRACE_QUERY_SECONDS, retry=retry, job_retry=None)
         return [dict(row) for row in rows]
     finally:

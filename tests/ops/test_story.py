@@ -38,8 +38,8 @@ def told(story: Story) -> list[str]:
 
 def test_a_send_from_publishing_to_its_last_webhook() -> None:
     rows = [
-        row(9, "done", 2, "m2", how="applied", delivery_id="d", lane="retry"),
-        row(1, "retried", 1, reason="server_error", status=503),
+        row(9, "done", 2, "m2", how="applied", delivery_id="d", lane="retry", requested=True),
+        row(1, "retried", 1, reason="server_error", status=503, requested=True),
         row(3, "moved", 2, reason="server_error", status=503),
         row(5, "retried", 1, "m2", lane="retry", reason="rate_limited", status=429),
     ]
@@ -58,6 +58,7 @@ def test_a_send_from_publishing_to_its_last_webhook() -> None:
         "message_id": "m2",
         "delivery_id": "d",
         "latency_seconds": 9,
+        "requested": True,
     }
 
 
@@ -109,3 +110,9 @@ def test_an_address_in_a_bounce_is_not_shown() -> None:
     story = build_story("j", [row(1, "done", 1, how="applied", delivery_id="d")], [bounced])
     assert "ada@example.com" not in story.steps[-1].detail
     assert story.steps[-1].detail.startswith("550 5.1.1")
+
+
+def test_events_of_the_same_second_come_after_the_attempt_and_in_the_order_of_a_message() -> None:
+    events = [event(1, "opened"), event(1, "delivered"), event(1, "sent"), event(0, "drafted")]
+    story = build_story("j", [row(1.5, "done", 1, how="applied", delivery_id="d")], events)
+    assert told(story) == ["published", "drafted", "applied", "sent", "delivered", "opened"]
