@@ -14,6 +14,7 @@ from ops.commands.doctor import doctor
 from ops.commands.logs import logs
 from ops.commands.publish import publish
 from ops.commands.status import status
+from ops.commands.trace import trace
 from ops.errors import sentence
 
 _PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
@@ -65,6 +66,7 @@ app.command()(publish)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(doctor)
 app.command()(status)
+app.command()(trace)
 app.command()(logs)
 app.add_typer(secrets.app, name="secrets")
 

@@ -34,6 +34,9 @@ BACKLOG_LOOK_BACK_SECONDS = 600.0
 RATE_STEP_SECONDS = 0.1
 """Length of one step of a rate-limited replay."""
 
+TRACE_QUERY_SECONDS = 30.0
+"""Longest wait for a query over all outcomes or events of BigQuery, once it has started."""
+
 WEBHOOK_SECONDS = 4.0
 """Customer.io's own timeout for a webhook."""
 

@@ -61,6 +61,7 @@ class Failed(Outcome, frozen=True, kw_only=True):
         status: HTTP status of the answer that decided it, or None.
         field: Dotted path of the field at fault, if known.
         message: A sentence for the operator; never a value out of the body.
+        requested: Whether this delivery sent a request to Customer.io.
     """
 
     error_class: ErrorClass
@@ -68,6 +69,7 @@ class Failed(Outcome, frozen=True, kw_only=True):
     status: int | None = None
     field: str = ""
     message: str = ""
+    requested: bool = False
 
 
 class Retry(Outcome, frozen=True, kw_only=True):
@@ -81,6 +83,8 @@ class Retry(Outcome, frozen=True, kw_only=True):
         needs_operator: Whether nothing passes until a person acts (wrong key, wrong region). Logged as CRITICAL, once
             per instance and reason.
         is_unknown: Whether Customer.io may have accepted it.
+        requested: Whether this delivery sent a request to Customer.io. If not, a status is that of an earlier answer,
+            which holds requests back.
         moved: Whether the job is in the retry lane by now: then this delivery is acknowledged.
     """
 
@@ -90,6 +94,7 @@ class Retry(Outcome, frozen=True, kw_only=True):
     message: str = ""
     needs_operator: bool = False
     is_unknown: bool = False
+    requested: bool = False
     moved: bool = False
 
     @property

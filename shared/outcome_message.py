@@ -35,7 +35,9 @@ class OutcomeMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         how: For ``done``: ``applied``, ``already_done``, ``unchanged``, ``superseded`` or ``sent_not_recorded``.
         error_class: For ``failed``: the class of the dead letter.
         reason: A word for why it was not done.
-        status: HTTP status that Customer.io answered, where one decided.
+        status: HTTP status that decided it, where one did: Customer.io's answer to this delivery's request, or to an
+            earlier one after which requests are held back.
+        requested: Whether this delivery sent a request to Customer.io.
         delivery_id: Customer.io's id of the message that a send became, as webhooks name it.
         trigger_id: Customer.io's id of the broadcast that was triggered.
         subject_hash: Hash of the person or object that the job is about, as in the functions' logs.
@@ -56,6 +58,7 @@ class OutcomeMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     error_class: str = ""
     reason: str = ""
     status: int | None = None
+    requested: bool = False
     delivery_id: str = ""
     trigger_id: str = ""
     subject_hash: str = ""
@@ -90,13 +93,15 @@ def fields_of(outcome: Outcome) -> dict[str, Any]:
     match outcome:
         case Done():
             ids = {"delivery_id": outcome.delivery_id, "trigger_id": outcome.trigger_id}
-            return {"outcome": "done", "how": outcome.how, **ids}
+            requested = outcome.how in {"applied", "sent_not_recorded"}
+            return {"outcome": "done", "how": outcome.how, "requested": requested, **ids}
         case Failed():
             why = {"error_class": outcome.error_class, "reason": outcome.reason, "status": outcome.status}
-            return {"outcome": "failed", **why}
+            return {"outcome": "failed", "requested": outcome.requested, **why}
         case Retry():
             word = "moved" if outcome.moved else "retried"
-            return {"outcome": word, "reason": outcome.reason, "status": outcome.upstream_status}
+            why = {"reason": outcome.reason, "status": outcome.upstream_status}
+            return {"outcome": word, "requested": outcome.requested, **why}
         case _:
             msg = f"not an outcome: {type(outcome).__name__}"
             raise TypeError(msg)

@@ -7,6 +7,7 @@ the caller answers its push at once and Pub/Sub brings the job again.
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 
 from ..deadlines import BREAKER_MAX_PAUSE_SECONDS, BREAKER_MIN_PAUSE_SECONDS
 from .errors import (
@@ -59,7 +60,7 @@ class CircuitBreaker:
             ShuttingDownError: after ``stop``.
         """
         if self._cause is not None and self._now() < self._open_until:
-            raise self._cause.with_traceback(None)
+            raise _held_back(self._cause)
 
     def stop(self) -> None:
         """Open for good, because the instance ends. Requests in flight go on."""
@@ -76,7 +77,7 @@ class CircuitBreaker:
         self.check()
         probing = self._cause is not None
         if probing and self._probe_in_flight and self._cause is not None:
-            raise self._cause.with_traceback(None)
+            raise _held_back(self._cause)
         self._probe_in_flight = self._probe_in_flight or probing
         try:
             yield
@@ -119,3 +120,10 @@ class CircuitBreaker:
         self._cause = cause
         if not was_open:
             self._pause = min(self._pause * 2, BREAKER_MAX_PAUSE_SECONDS)
+
+
+def _held_back(cause: CustomerIOError) -> CustomerIOError:
+    """The error for a request that does not go out, because of an earlier one's ``cause``."""
+    error = copy(cause).with_traceback(None)
+    error.is_held_back = True
+    return error

@@ -32,6 +32,9 @@ class CustomerIOError(Exception):
         reason: Customer.io's own word for it; ours if empty.
     """
 
+    # Set by the circuit breaker: this request did not go out, and the status is the answer to an earlier one.
+    is_held_back = False
+
     def __init__(self, message: str, *, status: int | None = None, reason: str = "") -> None:
         super().__init__(message)
         self.message = message

@@ -107,7 +107,7 @@ class Idempotency:
             is_its_own = time.monotonic() - self._succeeded_at < deadlines.OTHERS_SUCCEED_SECONDS
             await self._ledger.unknown(claim, counted=is_its_own)
             if attributes.is_at_most_once or claim.unknowns + is_its_own >= _MAX_UNKNOWN_OUTCOMES:
-                return _undecided(error.status, subject)
+                return msgspec.structs.replace(_undecided(error.status, subject), requested=True)
             return outcome_of(error, subject=subject, data=message.data)
         except CustomerIOError as error:
             # An earlier attempt of a claim that was taken over may have been accepted: it stays unknown.

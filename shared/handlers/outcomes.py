@@ -25,6 +25,7 @@ def outcome_of(error: CustomerIOError, *, subject: str, data: bytes) -> Outcome:
         subject: Key of the job's subject.
         data: The job's data, whose values are redacted.
     """
+    requested = not error.is_held_back and (error.status is not None or isinstance(error, UnknownOutcomeError))
     match error:
         case RejectedError():
             return Failed(
@@ -33,6 +34,7 @@ def outcome_of(error: CustomerIOError, *, subject: str, data: bytes) -> Outcome:
                 status=error.status,
                 field=redacted(error.field, data),
                 message=redacted(error.message, data),
+                requested=requested,
                 subject=subject,
             )
         case _:
@@ -43,6 +45,7 @@ def outcome_of(error: CustomerIOError, *, subject: str, data: bytes) -> Outcome:
                 message=error.message,
                 needs_operator=isinstance(error, ConfigurationError),
                 is_unknown=isinstance(error, UnknownOutcomeError),
+                requested=requested,
                 subject=subject,
             )
 

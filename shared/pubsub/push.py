@@ -163,5 +163,6 @@ def _attempts_spent(outcome: Retry) -> Failed:
         reason=outcome.reason,
         status=outcome.upstream_status,
         message=outcome.message,
+        requested=outcome.requested,
         subject=outcome.subject,
     )

@@ -103,6 +103,7 @@ async def test_each_delivery_until_the_dead_letter_is_told_with_its_reason(obser
     answers = [await send.push(replace(job, attempt=attempt)) for attempt in (1, 4, 5)]
     assert [*answers, await send.push(job.in_retry_lane())] == [503, 503, 204, 204]
     told = published(around)
+    assert all(each.requested for each in told)
     assert [(each.outcome, each.status, each.lane, each.attempt) for each in told] == [
         ("retried", 500, "main", 1),
         ("retried", 503, "main", 4),
@@ -111,6 +112,19 @@ async def test_each_delivery_until_the_dead_letter_is_told_with_its_reason(obser
     ]
     assert {each.job_id for each in told} == {"j"}
     assert (told[0].reason, told[-1].error_class) == ("server_error", "rejected")
+
+
+async def test_a_job_that_is_held_back_after_anothers_answer_says_that_it_asked_nothing(
+    observed: Observed, around: Around
+) -> None:
+    around.upstream.then(status(429, Retry_After="30"))
+    send = observed("send")
+    assert [await send.push(Push(EMAIL, {"job_id": job})) for job in ("asks", "held")] == [429, 429]
+    assert [(each.job_id, each.status, each.requested) for each in published(around)] == [
+        ("asks", 429, True),
+        ("held", 429, False),
+    ]
+    assert len(around.upstream.bodies) == 1
 
 
 async def test_a_key_with_an_address_in_it_is_hashed(observed: Observed, around: Around) -> None:
@@ -205,7 +219,8 @@ def test_every_field_reaches_the_row_under_its_own_name() -> None:
             "function": "send", "kind": "send", "job_id": "j", "outcome": "failed", "at": "2026-05-01T12:00:02Z",
             "published_at": "2026-05-01T12:00:00Z", "latency_seconds": 2, "message_id": "7", "attempt": 3,
             "lane": "retry", "error_class": "rejected", "reason": "r", "status": 400, "subject_hash": "s",
-            "trace_id": "t", "delivery_id": "d", "trigger_id": "9", "how": "applied", "from_a_later_version": 1,
+            "trace_id": "t", "requested": True,
+            "delivery_id": "d", "trigger_id": "9", "how": "applied", "from_a_later_version": 1,
         }
     ).encode()  # fmt: skip
     outcome = OutcomeMessage.decode(data)

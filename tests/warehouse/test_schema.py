@@ -58,10 +58,9 @@ def test_a_row_fills_every_column_and_no_other() -> None:
 def test_an_outcome_fills_every_column_and_no_other() -> None:
     now = datetime.now(UTC)
     fields = msgspec.structs.fields(OutcomeMessage)
-    values = {
-        field.name: {"attempt": 1, "status": 400, "latency_seconds": 0.5}.get(field.name, "x") for field in fields
-    }
-    row = outcome_row(OutcomeMessage(**values | {"published_at": now, "at": now}))
+    values: dict[str, Any] = {field.name: "x" for field in fields}
+    values |= {"attempt": 1, "status": 400, "requested": True, "latency_seconds": 0.5, "published_at": now, "at": now}
+    row = outcome_row(OutcomeMessage(**values))
     columns = json.loads((TERRAFORM / "schemas" / "job_outcomes.json").read_text())
     assert row.keys() == {column["name"] for column in columns}
     assert all(10 <= len(column["description"]) <= 1024 for column in columns)
