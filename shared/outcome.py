@@ -81,6 +81,7 @@ class Retry(Outcome, frozen=True, kw_only=True):
         needs_operator: Whether nothing passes until a person acts (wrong key, wrong region). Logged as CRITICAL, once
             per instance and reason.
         is_unknown: Whether Customer.io may have accepted it.
+        is_outage: Whether Customer.io did not answer, or answered with a fault of its own.
         moved: Whether the job is in the retry lane by now: then this delivery is acknowledged.
     """
 
@@ -90,6 +91,7 @@ class Retry(Outcome, frozen=True, kw_only=True):
     message: str = ""
     needs_operator: bool = False
     is_unknown: bool = False
+    is_outage: bool = False
     moved: bool = False
 
     @property
