@@ -143,7 +143,7 @@ class Settings:
             function=function,
             project=project,
             dead_letter_topic=read.text("DEAD_LETTER_TOPIC", _DEAD_LETTER_TOPIC),
-            outcomes_topic=environment.get("OUTCOMES_TOPIC", "").strip() if calls_customerio else "",
+            outcomes_topic=environment.get("OUTCOMES_TOPIC", "").strip() if has_jobs else "",
             outcomes_sample=read.share("OUTCOMES_SAMPLE"),
             outcomes_dead_letter_topic=(
                 read.text("OUTCOMES_DEAD_LETTER_TOPIC", _DEAD_LETTER_TOPIC) if takes_outcomes else ""

@@ -13,9 +13,9 @@ from local import bigquery, deadlines
 from local.stack.options import Options
 from local.stack.ports import HOST, assign_ports
 from local.stack.process import Part
-from shared.settings import REAL_HOSTS, CustomerIOHosts
 from shared import push_targets
 from shared.push_targets import PushTarget
+from shared.settings import REAL_HOSTS, CustomerIOHosts
 from shared.topology import topology
 
 ROOT = Path(__file__).resolve().parents[2]
