@@ -30,7 +30,7 @@ class Pauses:
         Raises:
             PushSwitchError: if Pub/Sub does not answer; the call can be repeated.
         """
-        self._log(kind, await asyncio.to_thread(self._switch.pause, kind, reason))
+        self.log(kind, await asyncio.to_thread(self._switch.pause, kind, reason))
 
     async def look(self) -> None:
         """Probe what is due, end pauses that are over, and make push what the labels say. One look at a time.
@@ -44,14 +44,14 @@ class Pauses:
             due = [kind for kind in self._switch.kinds if await asyncio.to_thread(self._switch.is_due, kind)]
             healthy = await self._healthy(due)
             for kind in self._switch.kinds:
-                self._log(kind, await asyncio.to_thread(self._switch.reconcile, kind, is_healthy=kind in healthy))
+                self.log(kind, await asyncio.to_thread(self._switch.reconcile, kind, is_healthy=kind in healthy))
 
     async def _healthy(self, kinds: Sequence[str]) -> set[str]:
         probes = list({self._probes[kind] for kind in kinds})
         refusals = dict(zip(probes, await asyncio.gather(*(probe.refusal() for probe in probes)), strict=True))
         return {kind for kind in kinds if not refusals[self._probes[kind]]}
 
-    def _log(self, kind: str, changes: Sequence[Change]) -> None:
+    def log(self, kind: str, changes: Sequence[Change]) -> None:
         """Write one line for a kind, from the lane that was paused first."""
         paused = [change.after for change in changes if change.after.paused_by]
         resumed = any(change.before.paused_by and not change.after.paused_by for change in changes)

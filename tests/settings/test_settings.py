@@ -82,7 +82,7 @@ def test_a_sample_is_a_share(number: str) -> None:
 
 @pytest.mark.parametrize("text", ["[]", '{"send":"secret"}', '{"send":{"endpoint":"https://secret"}}', "secret"])
 def test_push_targets_that_cannot_be_read_are_named_and_not_quoted(text: str) -> None:
-    with pytest.raises(SettingsError, match="^PUSH_TARGETS must be JSON") as raised:
+    with pytest.raises(SettingsError, match=r"^PUSH_TARGETS must be JSON") as raised:
         Settings.from_environment("control", {**COMPLETE, "PUSH_TARGETS": text})
     assert "secret" not in str(raised.value)
 
