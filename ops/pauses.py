@@ -59,10 +59,15 @@ def _lane(kind: str, found: "Subscription") -> Lane:
 
 
 def sentence(state: PushState) -> str:
-    """Describe a pause: who, since when, until when, why."""
-    by = "an operator" if state.paused_by == "operator" else "control, until Customer.io takes requests again"
-    until = f" until {_clock(state.until)}" if state.until else ""
-    return f"paused by {by}, since {_clock(state.since)}{until} ({state.reason or 'no reason given'})"
+    """Describe a pause: who and why, since when, until when."""
+    by = "an operator" if state.paused_by == "operator" else "control"
+    until = f", until {_clock(state.until)}" if state.until else ""
+    return f"paused by {by} ({state.reason or 'no reason given'}), since {_clock(state.since)}{until}"
+
+
+def shown(kind: str, state: PushState) -> str:
+    """Describe a pause of a kind in lines of at most 80 columns."""
+    return f"{kind}: {sentence(state).replace('), since', ')\n    since')}"
 
 
 def as_json(kind: str, state: PushState) -> dict[str, object]:

@@ -75,7 +75,7 @@ def pause(
         console.print_json({"paused": [pauses.as_json(each, state) for each in kinds]})
         return
     for each in kinds:
-        print(f"{each}: {pauses.sentence(state)}")
+        print(pauses.shown(each, state))
     if not for_seconds:
         console.note(f"Resume within 7 days, or Pub/Sub drops the oldest jobs: python -m ops resume {kind}")
 

@@ -74,7 +74,7 @@ def _show(target: Target, source: BacklogSource, *, as_json: bool) -> None:
         table.add_row(kind, lane, _count(found), _oldest(found))
     console.out().print(table)
     for kind, state in (paused or {}).items():
-        print(f"{kind}: {pauses.sentence(state)}")
+        print(pauses.shown(kind, state))
 
 
 def _paused(target: Target) -> Mapping[str, PushState] | None:

@@ -71,7 +71,12 @@ class _Hop:
             return
         if not found.push_config.push_endpoint:
             state = pause.decode(found.labels)
-            yield pauses.sentence(state) if state.paused_by else "pushes to no function: run `terraform apply`"
+            resume = f"`python -m ops resume {self._kind.function}`"
+            yield (
+                f"{pauses.sentence(state)}: {resume} ends it"
+                if state.paused_by
+                else "pushes to no function: run `terraform apply`"
+            )
         if found.state == found.State.RESOURCE_ERROR:
             yield "Pub/Sub cannot push: open the subscription in the Google Cloud console"
         yield from _unlike("ordering", found.enable_message_ordering, self._kind.ordered)
