@@ -146,7 +146,7 @@ def test_an_operators_pause_outlasts_good_probes_and_ends_when_asked(hurried: Ru
 
 
 def test_a_pause_for_a_time_ends_by_itself(hurried: RunningStack) -> None:
-    assert ops(hurried, "pause", "track", "--for", "2s").returncode == 0
+    assert ops(hurried, "pause", "track", "--for", "8s").returncode == 0
     assert not any(pushing(hurried, "track"))
     until(lambda: all(pushing(hurried, "track")), "push")
 
