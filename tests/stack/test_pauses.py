@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,14 +160,3 @@ def test_what_terraform_puts_back_during_a_pause_is_paused_again(hurried: Runnin
             client.update_subscription(request={"subscription": request, "update_mask": {"paths": ["push_config"]}})
         until(lambda: not any(pushing(hurried, "send")), "the pause once more")
     until(lambda: applied(hurried), "the sends")
-
-
-def test_jobs_go_out_within_two_minutes_of_customerios_return(tmp_path: Path) -> None:
-    """At a scale at which two minutes are longer than what is not divided: a request, a breaker's first pause."""
-    scale = 10
-    with running_stack(tmp_path, {"STACK_TIME_SCALE": str(scale)}) as stack:
-        with outage(stack, {"status": 401}):
-            publish(stack, "return")
-            until(lambda: not any(pushing(stack, *KINDS)), "the pause of every kind")
-        until(lambda: applied(stack), "every job", patience=120 / scale)
-        assert [stack.dead_letters(kind) for kind in KINDS] == [[]] * len(KINDS)
