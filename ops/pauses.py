@@ -46,8 +46,8 @@ def lanes(subscriber: "SubscriberClient", target: Target, kinds: Iterable[str]) 
     """
     found = []
     for kind in kinds:
-        for hop in topology().topics[kind].hops:
-            request = {"subscription": target.subscription(hop.topic)}
+        for name in topology().topics[kind].push_subscriptions:
+            request = {"subscription": target.subscription(name)}
             answer = subscriber.get_subscription(request=request, timeout=deadlines.QUERY_SECONDS, retry=None)
             found.append(_lane(kind, answer))
     return found

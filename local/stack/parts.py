@@ -188,7 +188,7 @@ def endpoint(port: int) -> str:
 def _push_targets(project: str, ports: Mapping[str, int]) -> dict[str, PushTarget]:
     return {
         kind: PushTarget(
-            tuple(f"projects/{project}/subscriptions/{hop.topic}" for hop in topic.hops),
+            tuple(f"projects/{project}/subscriptions/{name}" for name in topic.push_subscriptions),
             endpoint(ports[topic.function]),
         )
         for kind, topic in topology().topics.items()

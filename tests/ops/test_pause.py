@@ -26,8 +26,9 @@ URL = "http://127.0.0.1:9/"
 
 
 def subscriptions(machine: Machine, kind: str) -> list[Subscription]:
-    names = [f"projects/{machine.project}/subscriptions/{hop.topic}" for hop in topology().topics[kind].hops]
-    return [machine.subscriber.get_subscription(subscription=name) for name in names]
+    path = f"projects/{machine.project}/subscriptions/{{}}"
+    names = topology().topics[kind].push_subscriptions
+    return [machine.subscriber.get_subscription(subscription=path.format(name)) for name in names]
 
 
 def pushes(machine: Machine, kind: str) -> list[bool]:
@@ -60,7 +61,7 @@ def test_a_pause_takes_effect_at_once_on_every_lane_of_its_kind_alone(machine: M
     assert result.exit_code == 0
     assert result.stdout.startswith("send: paused by an operator (wrong-template)\n    since 2")
     assert "python -m ops resume send" in result.stderr
-    assert pushes(machine, "send") == [False] * len(topology().topics["send"].hops)
+    assert pushes(machine, "send") == [False] * len(topology().topics["send"].push_subscriptions)
     assert all(pushes(machine, "track"))
     machine.publish("cio-send", b"{}")
     assert len(machine.waiting("cio-send")) == 1

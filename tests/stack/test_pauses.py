@@ -54,12 +54,12 @@ def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 def lanes(stack: RunningStack, *kinds: str) -> list[dict[str, Any]]:
     """Counters of every lane of these kinds, from the broker."""
     known = stack.broker("stats")["subscriptions"]
-    hops = [hop for kind in kinds for hop in topology().topics[kind].hops]
-    return [known[f"projects/{stack.project}/subscriptions/{hop.topic}"] for hop in hops]
+    names = [name for kind in kinds for name in topology().topics[kind].push_subscriptions]
+    return [known[f"projects/{stack.project}/subscriptions/{name}"] for name in names]
 
 
 def pushing(stack: RunningStack, *kinds: str) -> list[bool]:
-    names = [hop.topic for kind in kinds for hop in topology().topics[kind].hops]
+    names = [name for kind in kinds for name in topology().topics[kind].push_subscriptions]
     with stack.subscriber() as client:
         found = [client.get_subscription(subscription=f"projects/{stack.project}/subscriptions/{n}") for n in names]
     return [bool(each.push_config.push_endpoint) for each in found]
