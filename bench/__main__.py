@@ -110,6 +110,7 @@ def measure(subject: Subject, upstream_port: int, directory: Path) -> Figures:
         "CUSTOMERIO_SITE_ID": "site",
         "CUSTOMERIO_TRACK_API_KEY": "key",
         "DEAD_LETTER_TOPIC": "projects/bench/topics/dead-letter",
+        "CONTROL_TOPIC": "projects/bench/topics/cio-control",
         "PORT": str(port),
     }
     framework = str(Path(sys.executable).with_name("functions-framework"))

@@ -72,6 +72,8 @@ FUNCTION_SHUTDOWN_SECONDS: Final = 5
 # Customer.io waits an hour after most failures of a webhook. Here somebody is watching.
 STACK_WEBHOOK_LONG_WAIT_SECONDS: Final = 15.0
 PUBSUB_CALL_SECONDS: Final = 30.0
+# However large the time scale, control is not asked more often than this.
+MIN_TICK_SECONDS: Final = 0.5
 DEAD_LETTER_ACK_SECONDS: Final = 60
 
 # --- The demo ---

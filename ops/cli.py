@@ -12,6 +12,7 @@ from ops import console
 from ops.commands import dead_letters, secrets
 from ops.commands.doctor import doctor
 from ops.commands.logs import logs
+from ops.commands.pause import pause, resume
 from ops.commands.publish import publish
 from ops.commands.status import status
 from ops.commands.trace import trace
@@ -68,6 +69,8 @@ app.command()(doctor)
 app.command()(status)
 app.command()(trace)
 app.command()(logs)
+app.command()(pause)
+app.command()(resume)
 app.add_typer(secrets.app, name="secrets")
 
 

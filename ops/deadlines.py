@@ -44,5 +44,10 @@ WATCH_LOCAL_SECONDS = 2.0
 WATCH_CLOUD_SECONDS = 30.0
 """Pause between two tables of ``status --watch``. Cloud Monitoring samples once a minute."""
 
+RESUME_SECONDS = 10.0
+"""How long ``resume`` waits until a subscription pushes again. Control answers a tick within a second or two."""
+
+RESUME_POLL_SECONDS = 0.2
+
 FOLLOW_LOGS_SECONDS = 0.3
 """Pause between two looks at the log files."""

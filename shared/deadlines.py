@@ -46,6 +46,31 @@ LEASE_SECONDS = 40.0
 # An unknown outcome is a send's own, and counted, if another request succeeded this shortly before it.
 OTHERS_SUCCEED_SECONDS = 60.0
 
+# --- Pauses ----------------------------------------------------------------------------------------
+
+# A function asks for a pause when nothing got through for this long and no answer said why.
+PAUSE_AFTER_SECONDS = 60.0
+# An instance asks no more often than this. Shorter than the time to a first probe, so that a resumption which helped
+# nothing is undone before it costs more than an attempt.
+PAUSE_REQUEST_INTERVAL_SECONDS = 30.0
+# Publishing a request for a pause: what is left of a push after PUSH_SECONDS, before Cloud Run ends it.
+PAUSE_REQUEST_SECONDS = 4.0
+# A request or tick that is older says nothing about now.
+CONTROL_MESSAGE_MAX_AGE_SECONDS = 120.0
+# Cloud Scheduler's interval, and that of the ticker on one machine.
+TICK_SECONDS = 60.0
+# From the start of a pause to its first probe; it doubles while probes end pauses that start again at once.
+PROBE_MIN_WAIT_SECONDS = 60.0
+PROBE_MAX_WAIT_SECONDS = 7_200.0
+# A tick that comes this much earlier than the minute still probes.
+PROBE_SLACK_SECONDS = 15.0
+# One probe, which Customer.io answers in well under a second.
+PROBE_SECONDS = 5.0
+# A resumption that lasted this long was right: the next pause is probed after a minute again.
+RESUMED_FOR_GOOD_SECONDS = 600.0
+# One read or change of a subscription.
+SUBSCRIPTION_CALL_SECONDS = 5.0
+
 # --- Track operations ------------------------------------------------------------------------------
 
 # One batch is answered in well under a second.

@@ -85,6 +85,7 @@ class Retry(Outcome, frozen=True, kw_only=True):
         is_unknown: Whether Customer.io may have accepted it.
         requested: Whether this delivery sent a request to Customer.io. If not, a status is that of an earlier answer,
             which holds requests back.
+        is_outage: Whether Customer.io did not answer, or answered with a fault of its own.
         moved: Whether the job is in the retry lane by now: then this delivery is acknowledged.
     """
 
@@ -95,6 +96,7 @@ class Retry(Outcome, frozen=True, kw_only=True):
     needs_operator: bool = False
     is_unknown: bool = False
     requested: bool = False
+    is_outage: bool = False
     moved: bool = False
 
     @property

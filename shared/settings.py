@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
+from . import push_targets
+from .push_targets import PushTargets
 from .recipients import NOBODY, RecipientPolicy
 from .topology import topology
 
@@ -99,6 +101,9 @@ class Settings:
         bigquery_is_emulated: Whether ``BIGQUERY_EMULATOR_HOST`` is set, which takes no credentials.
         recipients: Who may be written to; nobody where ``RECIPIENTS`` is not set.
         webhook_max_age: Seconds that a signature's timestamp may differ from now; None for no check.
+        control_topic: ``projects/P/topics/T``, where a function that calls Customer.io asks for a pause.
+        push_targets: Where the subscriptions push to that ``control`` pauses and resumes.
+        time_scale: Divides the times of pauses, on one machine.
     """
 
     function: str
@@ -117,6 +122,9 @@ class Settings:
     bigquery_is_emulated: bool = False
     recipients: RecipientPolicy = NOBODY
     webhook_max_age: float | None = None
+    control_topic: str = ""
+    push_targets: PushTargets = field(default_factory=dict)
+    time_scale: float = 1.0
 
     @classmethod
     def from_environment(cls, function: str, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -128,7 +136,8 @@ class Settings:
         """
         needs = topology().functions[function]
         read = _Reader(environment)
-        calls_customerio = any(topic.rate for topic in topology().topics.values() if topic.function == function)
+        has_jobs = any(topic.rate for topic in topology().topics.values() if topic.function == function)
+        calls_customerio = has_jobs or function == "control"
         hosts = read.customerio() if calls_customerio else CustomerIOHosts("us", "", "")
         project = read.text("GOOGLE_CLOUD_PROJECT", "the id of the Google Cloud project")
         takes_outcomes = topology().topics["outcomes"].function == function
@@ -136,7 +145,7 @@ class Settings:
             function=function,
             project=project,
             dead_letter_topic=read.text("DEAD_LETTER_TOPIC", _DEAD_LETTER_TOPIC),
-            outcomes_topic=environment.get("OUTCOMES_TOPIC", "").strip() if calls_customerio else "",
+            outcomes_topic=environment.get("OUTCOMES_TOPIC", "").strip() if has_jobs else "",
             outcomes_sample=read.share("OUTCOMES_SAMPLE"),
             outcomes_dead_letter_topic=(
                 read.text("OUTCOMES_DEAD_LETTER_TOPIC", _DEAD_LETTER_TOPIC) if takes_outcomes else ""
@@ -151,6 +160,9 @@ class Settings:
             bigquery_is_emulated=bool(environment.get("BIGQUERY_EMULATOR_HOST")),
             recipients=read.recipients(),
             webhook_max_age=read.number("CUSTOMERIO_WEBHOOK_MAX_AGE"),
+            control_topic=read.text("CONTROL_TOPIC", "projects/PROJECT/topics/TOPIC") if has_jobs else "",
+            push_targets=read.push_targets() if function == "control" else {},
+            time_scale=read.number("STACK_TIME_SCALE") or 1.0,
         )
         read.check()
         return settings
@@ -211,6 +223,16 @@ class _Reader:
         if not 0 <= value <= 1:
             self.problems.append(f"{name} must be a number from 0 to 1")
         return value
+
+    def push_targets(self) -> PushTargets:
+        hint = 'JSON: {KIND: {"subscriptions": [...], "endpoint": URL, "service_account": EMAIL, "audience": URL}}'
+        if not (text := self.text("PUSH_TARGETS", hint)):
+            return {}
+        try:
+            return push_targets.decode(text)
+        except ValueError:
+            self.problems.append(f"PUSH_TARGETS must be {hint}")
+            return {}
 
     def secret(self, variable: str) -> SecretSource:
         if value := self._environment.get(variable, "").strip():

@@ -45,6 +45,7 @@ class _Line(msgspec.Struct, omit_defaults=True, kw_only=True):
     lane: str = ""
     attempt: int | None = None
     latency_ms: float | None = None
+    paused_seconds: int | None = None
     subject: str = ""
     job_id: str = ""
     frames: list[str] = []
@@ -97,18 +98,37 @@ class Telemetry:
         )
 
     def event(
-        self, severity: Severity, outcome: str, message: str, *, status: int | None = None, reason: str = ""
+        self,
+        severity: Severity,
+        outcome: str,
+        message: str,
+        *,
+        status: int | None = None,
+        reason: str = "",
+        kind: str = "",
+        paused_seconds: int | None = None,
     ) -> None:
-        """Write a line that is about no job: what a webhook was answered, a start, a refresh."""
+        """Write a line that is about no job: what a webhook was answered, a start, a refresh, a pause.
+
+        Args:
+            severity: Severity, as Cloud Logging names it.
+            outcome: A word by which lines are counted.
+            message: A sentence for the operator.
+            status: HTTP status of the answer, if there was one.
+            reason: A word that says why.
+            kind: Kind of job that the line is about; the function's own if empty.
+            paused_seconds: Age of the pause that the line is about.
+        """
         self._write(
             _Line(
                 severity=severity,
                 message=message,
                 function=self._function,
-                kind=self._kind,
+                kind=kind or self._kind,
                 outcome=outcome,
                 reason=reason,
                 status=status,
+                paused_seconds=paused_seconds,
             )
         )
 

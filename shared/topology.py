@@ -81,6 +81,11 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [Hop(*hop) for hop in zip(self.lanes, topics, [*topics[1:], self.dead_letter_name], strict=True)]
 
     @property
+    def push_subscriptions(self) -> list[str]:
+        """Names of the subscriptions that push to the function: what a pause stops."""
+        return [hop.topic for hop in self.hops]
+
+    @property
     def topic_names(self) -> list[str]:
         """Every topic of this kind: those of its lanes, then the one of its dead letters."""
         return [*(hop.topic for hop in self.hops), self.dead_letter_name]

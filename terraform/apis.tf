@@ -5,6 +5,7 @@ locals {
     "cloudbuild.googleapis.com",
     "cloudfunctions.googleapis.com",
     "cloudresourcemanager.googleapis.com",
+    "cloudscheduler.googleapis.com",
     "firestore.googleapis.com",
     "iam.googleapis.com",
     "logging.googleapis.com",
@@ -60,9 +61,12 @@ locals {
   project = time_sleep.apis_are_on.triggers["project"]
 
   # Google's own identities inside its services. Pub/Sub's signs the tokens of pushes and forwards messages that ran out of attempts;
-  # Secret Manager's publishes rotation reminders.
+  # Secret Manager's publishes rotation reminders, Cloud Scheduler's the ticks of control.
   agents = merge(
-    { "pubsub.googleapis.com" = "gcp-sa-pubsub" },
+    {
+      "cloudscheduler.googleapis.com" = "gcp-sa-cloudscheduler"
+      "pubsub.googleapis.com"         = "gcp-sa-pubsub"
+    },
     var.secrets.rotation == null ? {} : { "secretmanager.googleapis.com" = "gcp-sa-secretmanager" },
   )
 }
@@ -92,5 +96,6 @@ resource "time_sleep" "agents_are_known" {
 
 locals {
   pubsub_agent         = time_sleep.agents_are_known.triggers["pubsub.googleapis.com"]
+  scheduler_agent      = time_sleep.agents_are_known.triggers["cloudscheduler.googleapis.com"]
   secret_manager_agent = lookup(time_sleep.agents_are_known.triggers, "secretmanager.googleapis.com", null)
 }

@@ -13,7 +13,7 @@ module "github_deploy" {
   dataset_id    = module.warehouse.dataset_id
   region        = var.region
 
-  functions     = { for name, function in module.function : name => function.name }
+  functions     = { for name, function in local.deployed : name => function.name }
   subscriptions = merge([for key, job in module.job : { for lane, subscription in job.subscriptions : "${key}-${lane}" => subscription }]...)
 
   acts_as = merge(

@@ -47,11 +47,11 @@ locals {
   }
 }
 
-# Everything that runs. Those with trigger `push` take messages of their topics from inside Google's network. The webhook is the one public
+# Everything that runs but control, which is told the addresses of these. Those with trigger `push` take messages of their topics from inside Google's network. The webhook is the one public
 # function: Customer.io calls it from the internet.
 module "function" {
   source   = "./modules/function"
-  for_each = local.functions
+  for_each = { for name, function in local.functions : name => function if name != "control" }
 
   project_id  = local.project
   region      = var.region
@@ -70,6 +70,16 @@ module "function" {
   invokers = local.topology.functions[each.key].trigger == "https" ? { anybody = "allUsers" } : {}
 }
 
+locals {
+  deployed = merge(module.function, { control = module.control })
+
+  # Named after the function; a second topic of the same function has a push identity named after the topic.
+  push_account_ids = {
+    for key, topic in local.topology.topics :
+    key => key == local.topics_of[topic.function][0] ? "${local.prefix}cio-${topic.function}-push" : "${local.prefix}${topic.name}-push"
+  }
+}
+
 # One topic each: its lanes, its dead letters, and the identity that pushes to its function.
 module "job" {
   source   = "./modules/job"
@@ -85,18 +95,16 @@ module "job" {
   storage_regions            = local.message_regions
 
   function = {
-    name            = module.function[each.value.function].name
+    name            = local.deployed[each.value.function].name
     member          = google_service_account.function[each.value.function].member
-    uri             = module.function[each.value.function].uri
+    uri             = local.deployed[each.value.function].uri
     timeout_seconds = local.functions[each.value.function].timeout_seconds
   }
 
-  # Named after the function; a second topic of the same function has a push identity named after the topic.
-  push_account_id = each.key == local.topics_of[each.value.function][0] ? "${local.prefix}cio-${each.value.function}-push" : "${local.prefix}${each.value.name}-push"
-
-  pubsub_agent = local.pubsub_agent
-  publishers   = lookup(var.publishers, each.key, [])
-  operators    = var.operators
+  push_account_id = local.push_account_ids[each.key]
+  pubsub_agent    = local.pubsub_agent
+  publishers      = lookup(var.publishers, each.key, [])
+  operators       = var.operators
 }
 
 locals {

@@ -34,8 +34,10 @@ locals {
       local.rates_of[name] == null ? {} : {
         CUSTOMERIO_REGION              = var.customerio.region
         CUSTOMERIO_REQUESTS_PER_SECOND = tostring(local.instance_rates[local.rates_of[name]])
+        CONTROL_TOPIC                  = local.topic_ids["control"]
       },
       contains(["send", "broadcast"], name) ? { RECIPIENTS = jsonencode(local.recipients) } : {},
+      name == "control" ? { CUSTOMERIO_REGION = var.customerio.region } : {}, # and PUSH_TARGETS, in control.tf
       function.ledger ? { LEDGER = "firestore:${module.ledger.database}" } : {},
       contains(local.job_functions, name) ? {
         OUTCOMES_TOPIC  = local.topic_ids["outcomes"]

@@ -1,7 +1,7 @@
 variable "alert_thresholds" {
   description = <<-EOT
     When alerts fire; docs/runbooks.md explains each. Ratios are 0 to 1, ages and latencies seconds. `webhook_silent_hours` is how long
-    Customer.io may report nothing: up to 23, or 0 for as long as it likes.
+    Customer.io may report nothing: up to 23, or 0 for as long as it likes. `pause_seconds` is how long a kind of job may be paused.
   EOT
   type = object({
     dead_letters               = optional(number, 0)
@@ -16,6 +16,7 @@ variable "alert_thresholds" {
     bounce_ratio               = optional(number, 0.05)
     spam_ratio                 = optional(number, 0.001)
     minimum_sends_for_a_ratio  = optional(number, 200)
+    pause_seconds              = optional(number, 900)
   })
   default  = {}
   nullable = false
@@ -30,6 +31,11 @@ variable "alert_thresholds" {
   validation {
     condition     = var.alert_thresholds.webhook_silent_hours >= 0 && var.alert_thresholds.webhook_silent_hours <= 23
     error_message = "alert_thresholds.webhook_silent_hours must be 0 to 23: Cloud Monitoring notices silence of up to 23.5 hours."
+  }
+
+  validation {
+    condition     = var.alert_thresholds.pause_seconds >= 60 && var.alert_thresholds.pause_seconds < 7 * 86400
+    error_message = "alert_thresholds.pause_seconds must be from 60 to below 7 days (604800): by then Pub/Sub has dropped the jobs."
   }
 
   validation {

@@ -17,7 +17,8 @@ class Options:
     """Settings of a stack.
 
     Args:
-        time_scale: Divides Pub/Sub's backoffs and the pause between broadcasts, nothing else; above 0.
+        time_scale: Divides Pub/Sub's backoffs, the times of pauses and the pause between broadcasts, nothing else;
+            above 0.
         port_base: First of the stack's ports; 0 takes free ones.
         reaction_seconds: About how long simulated people take to open a message; 0 reports everything at once.
     """

@@ -13,6 +13,8 @@ from local import bigquery, deadlines
 from local.stack.options import Options
 from local.stack.ports import HOST, assign_ports
 from local.stack.process import Part
+from shared import push_targets
+from shared.push_targets import PushTarget
 from shared.settings import REAL_HOSTS, CustomerIOHosts
 from shared.topology import topology
 
@@ -73,7 +75,7 @@ def plan(given: Mapping[str, str], data: Path, options: Options) -> Plan:
     _plan_bigquery(stack, given, ports, data)
     _plan_customerio(stack, given, ports, options)
     _plan_recipients(stack, given)
-    stack.functions.extend(_function(name, ports[name], stack.environment, data, options) for name in names)
+    stack.functions.extend(_function(name, ports, stack.environment, data, options) for name in names)
     return stack
 
 
@@ -146,7 +148,9 @@ def _plan_recipients(stack: Plan, given: Mapping[str, str]) -> None:
         )
 
 
-def _function(name: str, port: int, environment: Mapping[str, str], data: Path, options: Options) -> Part:
+def _function(
+    name: str, ports: Mapping[str, int], environment: Mapping[str, str], data: Path, options: Options
+) -> Part:
     project = environment["GOOGLE_CLOUD_PROJECT"]
     topics = topology().topics
     topic = next((topic for topic in topics.values() if topic.function == name), topics["events"])
@@ -160,6 +164,9 @@ def _function(name: str, port: int, environment: Mapping[str, str], data: Path, 
         "OUTCOMES_TOPIC": f"projects/{project}/topics/{topics['outcomes'].name}",
         "OUTCOMES_DEAD_LETTER_TOPIC": f"projects/{project}/topics/{topics['outcomes'].dead_letter_name}",
         "OUTCOMES_SAMPLE": "1",
+        "CONTROL_TOPIC": f"projects/{project}/topics/{topics['control'].name}",
+        "PUSH_TARGETS": push_targets.encode(_push_targets(project, ports)),
+        "STACK_TIME_SCALE": f"{options.time_scale:g}",
         "LEDGER": f"sqlite:{data / 'ledger.sqlite'}",
         "PYTHONPATH": str(ROOT),
     }
@@ -170,8 +177,24 @@ def _function(name: str, port: int, environment: Mapping[str, str], data: Path, 
     application = "functions_framework.aio:create_asgi_app"
     server = ["uvicorn", "--factory", application, "--no-access-log", "--log-level", "warning"]
     graceful = ["--timeout-graceful-shutdown", str(deadlines.FUNCTION_SHUTDOWN_SECONDS)]
-    command = [sys.executable, "-m", *server, "--host", HOST, "--port", str(port), *graceful]
-    return Part(name, command, port, settings)
+    command = [sys.executable, "-m", *server, "--host", HOST, "--port", str(ports[name]), *graceful]
+    return Part(name, command, ports[name], settings)
+
+
+def endpoint(port: int) -> str:
+    """Push endpoint of the function on ``port``."""
+    return f"http://{HOST}:{port}/"
+
+
+def _push_targets(project: str, ports: Mapping[str, int]) -> dict[str, PushTarget]:
+    return {
+        kind: PushTarget(
+            tuple(f"projects/{project}/subscriptions/{name}" for name in topic.push_subscriptions),
+            endpoint(ports[topic.function]),
+        )
+        for kind, topic in topology().topics.items()
+        if topic.rate is not None
+    }
 
 
 def instance_rate(rate: str, time_scale: float) -> float:

@@ -13,11 +13,12 @@ from local import bigquery
 from local.stack.errors import StackError
 from local.stack.folder import StackFolder
 from local.stack.options import Options
-from local.stack.parts import DUCKDB_HOME, Plan, plan
+from local.stack.parts import DUCKDB_HOME, Plan, endpoint, plan
 from local.stack.ports import HOST
 from local.stack.process import Part, PartFailedError, Running, how_it_ended
 from local.stack.provision import provision
 from local.stack.threads import in_daemon_thread
+from local.stack.ticker import tick_forever
 
 Say = Callable[[str], None]
 
@@ -115,13 +116,14 @@ class Stack:
             asyncio.create_task(self._watch(running, restart=name not in services))
             for name, running in self._running.items()
         ]
+        self._watchers.append(asyncio.create_task(tick_forever(stack.environment, self._options.time_scale)))
 
     def _create_resources(self, stack: Plan) -> None:
         environment = stack.environment
         project = environment["GOOGLE_CLOUD_PROJECT"]
         # Google's Pub/Sub clients find an emulator by this variable alone.
         os.environ["PUBSUB_EMULATOR_HOST"] = environment["PUBSUB_EMULATOR_HOST"]
-        endpoints = {part.name: f"http://{HOST}:{part.port}/" for part in stack.functions}
+        endpoints = {part.name: endpoint(part.port) for part in stack.functions}
         emulator = "pubsub" in stack.external
         provision(project, endpoints, emulator=emulator, backoff_scale=self._options.time_scale if emulator else 1.0)
         with closing(bigquery.client(environment["BIGQUERY_EMULATOR_HOST"], project)) as client:

@@ -1,15 +1,17 @@
-"""``status``: how many messages wait in each lane."""
+"""``status``: how many messages wait in each lane, and which kinds are paused."""
 
 import time
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
-from ops import backlog, clients, console, deadlines
+from ops import backlog, clients, console, deadlines, pauses
 from ops.backlog import Backlog, BacklogSource
-from ops.errors import OperatorError
+from ops.errors import OperatorError, sentence
 from ops.option_groups import with_option_groups
 from ops.target import Target, Where
+from shared.pubsub.pause import PushState
 from shared.topology import topology
 
 
@@ -19,7 +21,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")] = False,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Show how many messages wait in each lane, and the age of the oldest.
+    """Show how many messages wait in each lane, the age of the oldest, and which kinds are paused and why.
 
     In the cloud the numbers come from Cloud Monitoring and are some minutes old.
     """
@@ -48,6 +50,7 @@ def _show(target: Target, source: BacklogSource, *, as_json: bool) -> None:
     known = source.backlogs([subscription for _, _, subscription in lanes])
     if not known:
         raise OperatorError("Nothing is known about these subscriptions: run `python -m ops doctor`.")
+    paused = _paused(target)
     rows = [(kind, lane, name, known.get(name, Backlog(None, None))) for kind, lane, name in lanes]
     if as_json:
         console.print_json(
@@ -61,7 +64,8 @@ def _show(target: Target, source: BacklogSource, *, as_json: bool) -> None:
                         "oldest_seconds": found.oldest_seconds,
                     }
                     for kind, lane, name, found in rows
-                ]
+                ],
+                "pauses": None if paused is None else [pauses.as_json(*each) for each in paused.items()],
             }
         )
         return
@@ -69,6 +73,20 @@ def _show(target: Target, source: BacklogSource, *, as_json: bool) -> None:
     for kind, lane, _, found in rows:
         table.add_row(kind, lane, _count(found), _oldest(found))
     console.out().print(table)
+    for kind, state in (paused or {}).items():
+        print(pauses.shown(kind, state))
+
+
+def _paused(target: Target) -> Mapping[str, PushState] | None:
+    """Read the pauses. None, and a note, if Pub/Sub does not show them: the backlog comes from elsewhere."""
+    try:
+        with clients.subscriber(target) as subscriber:
+            return pauses.of_kinds(pauses.lanes(subscriber, target, pauses.KINDS))
+    except Exception as error:
+        if (text := sentence(error)) is None:
+            raise
+        console.note(f"Pauses are not known. {text}")
+        return None
 
 
 def _source(target: Target) -> BacklogSource:

@@ -7,7 +7,9 @@ from ..customerio.errors import (
     CustomerIOError,
     RateLimitedError,
     RejectedError,
+    SuspendedError,
     UnknownOutcomeError,
+    UnreachableError,
 )
 from ..ledger import LedgerError
 from ..outcome import Failed, Outcome, Retry
@@ -46,6 +48,7 @@ def outcome_of(error: CustomerIOError, *, subject: str, data: bytes) -> Outcome:
                 needs_operator=isinstance(error, ConfigurationError),
                 is_unknown=isinstance(error, UnknownOutcomeError),
                 requested=requested,
+                is_outage=isinstance(error, UnreachableError | SuspendedError | UnknownOutcomeError),
                 subject=subject,
             )
 

@@ -12,6 +12,7 @@ from ..customerio.track import TrackAPI
 from ..ledger import open_ledger
 from ..lifetime import Lifetime
 from ..pubsub.outcomes import OutcomePublisher
+from ..pubsub.pause_requests import PauseRequests
 from ..pubsub.push import Handle, PushEndpoint
 from ..pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
 from ..secrets import Secret, open_secret
@@ -64,6 +65,7 @@ def topic_endpoint(
         log,
         retry_lane=retry_lane,
         outcomes=_outcomes(kind, settings, log, lifetime) if settings.outcomes_topic else None,
+        pause_requests=_pause_requests(kind, settings, log) if settings.control_topic else None,
         lifetime=lifetime,
         others=others,
     )
@@ -84,26 +86,39 @@ def _outcomes(kind: str, settings: Settings, log: Telemetry, lifetime: Lifetime)
     )
 
 
+def _pause_requests(kind: str, settings: Settings, log: Telemetry) -> PauseRequests:
+    topic = TopicPublisher(settings.control_topic, timeout=deadlines.PAUSE_REQUEST_SECONDS)
+    return PauseRequests(topic, kind, log, time_scale=settings.time_scale)
+
+
 def telemetry(settings: Settings) -> Telemetry:
-    """The log of a function that no message is pushed to."""
+    """A log whose lines are about no message of the function's own topic."""
     return Telemetry(settings.function, "", settings.project)
+
+
+def track_connection(settings: Settings) -> Connection:
+    """Connection to the Track host with the workspace's credentials."""
+    site_id, api_key = (open_secret(settings.secrets[name]) for name in ("site-id", "track-api-key"))
+    credentials = BasicCredentials(site_id, api_key)
+    return Connection(settings.customerio.track_url, credentials, timeout=deadlines.TRACK_REQUEST_SECONDS)
+
+
+def app_connection(settings: Settings) -> Connection:
+    """Connection to the App host with the workspace's key."""
+    credentials = BearerCredentials(open_secret(settings.secrets["app-api-key"]))
+    return Connection(settings.customerio.app_url, credentials, timeout=deadlines.APP_REQUEST_SECONDS)
 
 
 def track_api(settings: Settings, lifetime: Lifetime) -> TrackAPI:
     """The Track API with the workspace's credentials."""
-    site_id, api_key = (open_secret(settings.secrets[name]) for name in ("site-id", "track-api-key"))
-    credentials = BasicCredentials(site_id, api_key)
-    connection = Connection(settings.customerio.track_url, credentials, timeout=deadlines.TRACK_REQUEST_SECONDS)
-    track = TrackAPI(connection, requests_per_second=settings.requests_per_second)
+    track = TrackAPI(track_connection(settings), requests_per_second=settings.requests_per_second)
     lifetime.on_end(track.stop)
     return track
 
 
 def app_api(settings: Settings, lifetime: Lifetime) -> AppAPI:
     """The App API with the workspace's key."""
-    credentials = BearerCredentials(open_secret(settings.secrets["app-api-key"]))
-    connection = Connection(settings.customerio.app_url, credentials, timeout=deadlines.APP_REQUEST_SECONDS)
-    app = AppAPI(connection, requests_per_second=settings.requests_per_second)
+    app = AppAPI(app_connection(settings), requests_per_second=settings.requests_per_second)
     lifetime.on_end(app.stop)
     return app
 

@@ -19,6 +19,7 @@ from ..telemetry import JobLine, Telemetry, trace_id
 from ..topology import ORDERED_LANES, RETRY_SUFFIX, UNORDERED_LANES, topology
 from .message import NotAPushError, PushMessage, read_push
 from .outcomes import OutcomePublisher
+from .pause_requests import PauseRequests
 from .topic import DeadLetters, PublishError, RetryLane
 
 # Pub/Sub takes messages of 10 MB, which base64 makes 13.4 MB; a push holds little else.
@@ -41,6 +42,7 @@ class PushEndpoint:
         retry_lane: Where a job goes that was tried a few times in vain. None for an ordered topic, whose only lane is
             ``patient``: its jobs stay until they succeed or their attempts are spent.
         outcomes: Where the outcome of each push is published; None for messages that are no jobs.
+        pause_requests: Asks for a pause when nothing gets through; None for a kind that is never paused.
         lifetime: Life of the instance; after its end nothing new begins.
         others: Endpoints for the function's further topics, by the topic's name without the environment's prefix.
     """
@@ -53,6 +55,7 @@ class PushEndpoint:
         *,
         retry_lane: RetryLane | None = None,
         outcomes: OutcomePublisher | None = None,
+        pause_requests: PauseRequests | None = None,
         lifetime: Lifetime | None = None,
         others: "Mapping[str, PushEndpoint] | None" = None,
     ) -> None:
@@ -60,6 +63,7 @@ class PushEndpoint:
         self._dead_letters = dead_letters
         self._telemetry = telemetry
         self._retry_lane = retry_lane
+        self._pause_requests = pause_requests
         self._lanes = ORDERED_LANES if retry_lane is None else UNORDERED_LANES
         self._outcomes = outcomes
         self._lifetime = lifetime or Lifetime()
@@ -105,6 +109,8 @@ class PushEndpoint:
         """
         try:
             outcome = await self._settle(message)
+            if self._pause_requests is not None:
+                await self._pause_requests.observe(outcome)
         except Exception as error:  # noqa: BLE001 - the job stays with Pub/Sub, and the error's text out of the log
             self._telemetry.fault(error)
             return Response(status_code=500)

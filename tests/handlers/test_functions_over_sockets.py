@@ -44,6 +44,7 @@ async def test_a_push_is_a_call_and_a_failure_a_dead_letter(
         "GOOGLE_CLOUD_PROJECT": broker.project,
         "PUBSUB_EMULATOR_HOST": broker.host,
         "DEAD_LETTER_TOPIC": topic,
+        "CONTROL_TOPIC": await asyncio.to_thread(broker.topic),
         "CUSTOMERIO_REGION": "eu",
         "CUSTOMERIO_TRACK_URL": upstream.url,
         "CUSTOMERIO_APP_URL": upstream.url,
@@ -97,12 +98,14 @@ async def test_a_push_is_a_call_and_a_failure_a_dead_letter(
         ("send", "LEDGER"),
         ("broadcast", "CUSTOMERIO_APP_API_KEY"),
         ("sync", "DEAD_LETTER_TOPIC"),
+        ("identify", "CONTROL_TOPIC"),
     ],
 )
 def test_a_missing_setting_is_named(kind: str, missing: str) -> None:
     environment = {
         "GOOGLE_CLOUD_PROJECT": "p",
         "DEAD_LETTER_TOPIC": "projects/p/topics/t",
+        "CONTROL_TOPIC": "projects/p/topics/cio-control",
         "CUSTOMERIO_REGION": "us",
         "CUSTOMERIO_SITE_ID": "site",
         "CUSTOMERIO_TRACK_API_KEY": "key",

@@ -29,6 +29,7 @@ async def send_function(
         "GOOGLE_CLOUD_PROJECT": broker.project,
         "PUBSUB_EMULATOR_HOST": broker.host,
         "DEAD_LETTER_TOPIC": await asyncio.to_thread(broker.topic),
+        "CONTROL_TOPIC": await asyncio.to_thread(broker.topic),
         "CUSTOMERIO_REGION": "us",
         "CUSTOMERIO_APP_URL": upstream.url,
         "CUSTOMERIO_APP_API_KEY": "app-key",

@@ -88,6 +88,7 @@ async def a_job_runs(tree: Path, upstream: Upstream, broker: PubSub, tmp_path: P
         "GOOGLE_CLOUD_PROJECT": broker.project,
         "PUBSUB_EMULATOR_HOST": broker.host,
         "DEAD_LETTER_TOPIC": f"{topic}-dead-letter",
+        "CONTROL_TOPIC": "projects/demo-project/topics/cio-control",
         "CUSTOMERIO_REGION": "eu",
         "CUSTOMERIO_TRACK_URL": upstream.url,
         "CUSTOMERIO_SITE_ID": "site",

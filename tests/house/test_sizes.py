@@ -16,6 +16,7 @@ NO_HANDLERS = {
     "idempotency",
     "operations",
     "outcomes",
+    "pauses",
     "profile",
     "recipients",
     "rows",

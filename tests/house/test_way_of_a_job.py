@@ -58,6 +58,7 @@ async def ways(customerio: Upstream, pubsub_server: FakePubSub, tmp_path_factory
         "DEAD_LETTER_TOPIC": "projects/demo-project/topics/cio-x-dead-letter",
         "OUTCOMES_TOPIC": "projects/demo-project/topics/cio-outcomes",
         "OUTCOMES_SAMPLE": "1",
+        "CONTROL_TOPIC": "projects/demo-project/topics/cio-control",
         "CUSTOMERIO_REGION": "eu",
         "CUSTOMERIO_TRACK_URL": customerio.url,
         "CUSTOMERIO_APP_URL": customerio.url,

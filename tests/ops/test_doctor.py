@@ -124,7 +124,7 @@ async def test_where_all_is_well_every_line_is_ok_and_no_key_is_shown(
     result = await asyncio.to_thread(ops, "doctor", "--region", "eu", "--webhook-url", webhook.url)
     assert {line.split()[0] for line in result.stdout.splitlines()} == {"ok"}, result.stdout
     assert result.exit_code == 0
-    assert "30 ok, 0 failed, 0 skipped" in result.stderr
+    assert "32 ok, 0 failed, 0 skipped" in result.stderr
     for key in ("CUSTOMERIO_TRACK_API_KEY", "CUSTOMERIO_APP_API_KEY", "CUSTOMERIO_WEBHOOK_SIGNING_KEY"):
         assert environment[key] not in result.output
     (event,) = await asyncio.to_thread(watch, 1)
@@ -392,6 +392,7 @@ async def test_the_functions_log_no_warning_about_the_doctor(machine: Machine, b
         "GOOGLE_CLOUD_PROJECT": machine.project,
         "PUBSUB_EMULATOR_HOST": broker.host,
         "DEAD_LETTER_TOPIC": f"projects/{machine.project}/topics/cio-track-dead-letter",
+        "CONTROL_TOPIC": f"projects/{machine.project}/topics/cio-control",
         "CUSTOMERIO_REGION": "us",
         "CUSTOMERIO_SITE_ID": "site",
         "CUSTOMERIO_TRACK_API_KEY": "key",

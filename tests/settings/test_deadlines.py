@@ -19,6 +19,19 @@ def test_a_call_that_begins_in_its_window_has_time_for_the_claim_the_request_and
     assert deadlines.LEDGER_CALL_SECONDS + deadlines.RECORD_RETRY_SECONDS <= deadlines.RECORD_SECONDS
 
 
+def test_a_request_for_a_pause_ends_before_cloud_run_ends_the_push() -> None:
+    longest = deadlines.PUSH_SECONDS + deadlines.PAUSE_REQUEST_SECONDS
+    assert all(f.timeout_seconds > longest for f in topology().functions.values() if f.trigger == "push")
+
+
+def test_a_resumption_that_helped_nothing_is_undone_before_it_costs_a_second_attempt() -> None:
+    earliest_probe = deadlines.PROBE_MIN_WAIT_SECONDS - deadlines.PROBE_SLACK_SECONDS
+    assert earliest_probe > deadlines.PAUSE_REQUEST_INTERVAL_SECONDS
+    assert deadlines.PROBE_SLACK_SECONDS < deadlines.TICK_SECONDS / 2
+    assert deadlines.CONNECT_SECONDS <= deadlines.PROBE_SECONDS < deadlines.PUSH_SECONDS
+    assert deadlines.CONTROL_MESSAGE_MAX_AGE_SECONDS >= 2 * deadlines.TICK_SECONDS
+
+
 def test_the_lease_outlives_the_call_and_ends_before_the_message_comes_again() -> None:
     assert deadlines.PUSH_SECONDS - deadlines.RECORD_SECONDS < deadlines.LEASE_SECONDS
     assert all(lane.ack_deadline_seconds > deadlines.LEASE_SECONDS for lane in topology().lanes.values())

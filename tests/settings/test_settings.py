@@ -10,6 +10,8 @@ COMPLETE = {
     "DEAD_LETTER_TOPIC": "projects/p/topics/t-dead-letter",
     "CONSENT_TOPIC": "projects/p/topics/consent",
     "EVENTS_TOPIC": "projects/p/topics/events",
+    "CONTROL_TOPIC": "projects/p/topics/control",
+    "PUSH_TARGETS": '{"send":{"subscriptions":["projects/p/subscriptions/s"],"endpoint":"https://send"}}',
     "CUSTOMERIO_REGION": "eu",
     "CUSTOMERIO_REQUESTS_PER_SECOND": "12.5",
     "CUSTOMERIO_SITE_ID": "site",
@@ -38,6 +40,8 @@ def test_each_function_is_told_what_it_needs_and_no_more(function: str) -> None:
     )
     assert bool(settings.outcomes_dead_letter_topic) == (function == "archive")
     assert bool(settings.consent_topic) == (function == "webhook")
+    assert bool(settings.push_targets) == (function == "control")
+    assert bool(settings.control_topic) == takes_jobs
 
 
 def test_a_secret_is_a_value_or_a_name_in_secret_manager() -> None:
@@ -58,6 +62,7 @@ def test_everything_that_is_wrong_is_said_at_once_and_no_value_with_it() -> None
         "CUSTOMERIO_REQUESTS_PER_SECOND",
         "GOOGLE_CLOUD_PROJECT",
         "DEAD_LETTER_TOPIC",
+        "CONTROL_TOPIC",
         "CUSTOMERIO_APP_API_KEY_SECRET",
         "LEDGER",
     }
@@ -75,6 +80,13 @@ def test_a_sample_is_a_share(number: str) -> None:
     with pytest.raises(SettingsError, match="OUTCOMES_SAMPLE must be a number from 0 to 1"):
         Settings.from_environment("track", {**COMPLETE, "OUTCOMES_SAMPLE": number})
     assert Settings.from_environment("track", {**COMPLETE, "OUTCOMES_SAMPLE": ""}).outcomes_sample == 0
+
+
+@pytest.mark.parametrize("text", ["[]", '{"send":"secret"}', '{"send":{"endpoint":"https://secret"}}', "secret"])
+def test_push_targets_that_cannot_be_read_are_named_and_not_quoted(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^PUSH_TARGETS must be JSON") as raised:
+        Settings.from_environment("control", {**COMPLETE, "PUSH_TARGETS": text})
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(("region", "suffix"), [("us", ""), ("EU", "-eu")])

@@ -20,6 +20,10 @@ _BEFORE = (
     ("google_cloudfunctions2_function.this", "time_sleep.build_may_start"),
     ("google_pubsub_topic_iam_member.pubsub_forwards", "google_project_service_identity.this"),
     ("google_pubsub_subscription_iam_member.pubsub_forwards", "google_project_service_identity.this"),
+    ("google_cloud_scheduler_job.tick", "google_pubsub_subscription_iam_member.control_pauses"),
+    ("google_cloud_scheduler_job.tick", "google_pubsub_topic_iam_member.scheduler_ticks"),
+    ("google_cloud_scheduler_job.tick", "google_service_account_iam_member.control_acts_as"),
+    ("google_pubsub_topic_iam_member.scheduler_ticks", "google_project_service_identity.this"),
     ("google_service_account_iam_binding.push_signers", "google_project_service_identity.this"),
 )
 _NEEDS_NO_API = {"google_project_service.this", "time_sleep.apis_are_on", "time_offset.first_reminder"}

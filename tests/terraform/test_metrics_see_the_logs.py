@@ -229,5 +229,7 @@ _COMPARISONS: dict[str, Callable[[str, str], bool]] = {
     "=~": lambda actual, pattern: re.search(pattern, actual) is not None,
     ":": lambda actual, part: bool(actual) if part == "*" else part in actual,
     "<": lambda actual, bound: _SEVERITIES.index(actual) < _SEVERITIES.index(bound),
-    ">=": lambda actual, least: _SEVERITIES.index(actual) >= _SEVERITIES.index(least),
+    ">=": lambda actual, least: (
+        int(actual or -1) >= int(least) if least.isdigit() else _SEVERITIES.index(actual) >= _SEVERITIES.index(least)
+    ),
 }

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from unittest.mock import create_autospec
 
@@ -13,7 +14,10 @@ from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 
 from local import bigquery
 from local.pubsub.broker import Broker
+from local.stack.options import Options
+from local.stack.parts import plan
 from local.stack.provision import provision
+from shared import push_targets
 from shared.topology import topology
 from tests.terraform.applied import Applied, Values, short
 
@@ -99,6 +103,25 @@ async def test_topics_and_subscriptions(prod: Applied, provisioned: tuple[set[st
         for name, values in prod.subscriptions.items()
         if _of_the_product(name)
     } == subscriptions
+
+
+def test_push_targets(prod: Applied, tmp_path: Path) -> None:
+    """Control is told of the same subscriptions, and of each one that is there and pushes a kind of job."""
+    stack = plan({}, tmp_path, Options(port_base=0))
+    local = push_targets.decode(
+        next(part for part in stack.functions if part.name == "control").environment["PUSH_TARGETS"]
+    )
+    applied = push_targets.decode(prod.functions["control"].variables["PUSH_TARGETS"])
+    uris = {prod.functions[topology().topics[kind].function].settings["uri"] for kind in local}
+
+    assert {
+        kind: [short(name).removeprefix(_PREFIX) for name in target.subscriptions] for kind, target in applied.items()
+    } == {kind: [short(name) for name in target.subscriptions] for kind, target in local.items()}
+    assert {short(name) for target in applied.values() for name in target.subscriptions} == {
+        name
+        for name, subscription in prod.subscriptions.items()
+        if subscription["push_config"] and subscription["push_config"][0]["push_endpoint"] in uris
+    }
 
 
 @pytest.fixture

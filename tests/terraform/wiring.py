@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from shared.topology import topology
-from tests.terraform import order, power, voice
+from tests.terraform import order, pausing, power, voice
 from tests.terraform.applied import PUBSUB_AGENT, Applied, Function, Values, short
 
 _SIGNS = "roles/iam.serviceAccountOpenIdTokenCreator"
@@ -251,6 +251,7 @@ def _rates_are_kept(applied: Applied) -> Iterator[str]:
 def _names_begin_with_the_environment(applied: Applied) -> Iterator[str]:
     environment = applied.environment
     for kind, argument in {
+        "google_cloud_scheduler_job": "name",
         "google_pubsub_topic": "name",
         "google_pubsub_subscription": "name",
         "google_cloudfunctions2_function": "name",
@@ -288,6 +289,10 @@ _RULES = (
     order.apis_come_first,
     order.grants_come_first,
     order.log_alerts_wait,
+    pausing.control_is_asked_every_minute,
+    pausing.every_caller_can_ask_for_a_pause,
+    pausing.every_pause_can_end,
+    pausing.who_should_may_pause,
     power.environments_share_no_grant,
     power.growing_fields_are_not_indexed,
     power.messages_stay_in_the_region,

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from ops import clients, deadlines
+from ops import clients, deadlines, pauses
 from ops.commands.doctor.finding import Finding, failed, ok, skipped
 from ops.target import Target
+from shared.pubsub import pause
 from shared.topology import Lane, Topic, topology
 
 if TYPE_CHECKING:
@@ -69,7 +70,13 @@ class _Hop:
             yield from _unlike("retention", found.message_retention_duration, retention)
             return
         if not found.push_config.push_endpoint:
-            yield "pushes to no function: run `terraform apply`"
+            state = pause.decode(found.labels)
+            resume = f"`python -m ops resume {self._kind.function}`"
+            yield (
+                f"{pauses.sentence(state)}: {resume} ends it"
+                if state.paused_by
+                else "pushes to no function: run `terraform apply`"
+            )
         if found.state == found.State.RESOURCE_ERROR:
             yield "Pub/Sub cannot push: open the subscription in the Google Cloud console"
         yield from _unlike("ordering", found.enable_message_ordering, self._kind.ordered)

@@ -136,6 +136,7 @@ resource "google_project_iam_custom_role" "looks" {
   title   = "Sees settings of the ledger and of log-based metrics (${var.name})"
 
   permissions = [
+    "cloudscheduler.jobs.get",
     "datastore.databases.get",
     "datastore.databases.getMetadata",
     "datastore.indexes.get",

@@ -270,6 +270,36 @@ locals {
       }]
     }
 
+    sends-paused = {
+      title    = "sends are paused"
+      severity = "CRITICAL"
+      means    = "Customer.io turns sends away or does not answer, so no email leaves. They wait, and leave when it takes them again."
+      conditions = [{
+        name     = "control paused sends"
+        filter   = "${local.log_metric.pauses} AND metric.labels.kind = \"send\""
+        above    = 0
+        period   = local.minutes[5]
+        aligner  = "ALIGN_DELTA"
+        reducer  = "REDUCE_SUM"
+        group_by = ["metric.label.reason"]
+      }]
+    }
+
+    pause-lasts = {
+      title    = "a pause lasts"
+      severity = "ERROR"
+      means    = "A kind of job has been paused for longer than it should be, by Customer.io's answers or by an operator. Nothing is lost for 7 days; then Pub/Sub drops the oldest jobs."
+      conditions = [{
+        name     = "minutes of a long pause"
+        filter   = local.log_metric["paused-long"]
+        above    = 0
+        period   = local.minutes[5]
+        aligner  = "ALIGN_DELTA"
+        reducer  = "REDUCE_SUM"
+        group_by = ["metric.label.kind", "metric.label.reason"]
+      }]
+    }
+
     faults = {
       title    = "a function has a fault"
       severity = "ERROR"

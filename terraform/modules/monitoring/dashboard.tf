@@ -16,6 +16,7 @@ locals {
     reasons  = { filter = "${local.dashboard_metric.jobs} AND metric.labels.reason != \"\"", align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.kind", "metric.label.reason"] }
     events   = { filter = local.dashboard_metric.events, align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.metric"] }
     ages     = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.retry_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"", align = "ALIGN_MAX", reduce = "REDUCE_MAX", by = ["resource.label.subscription_id"] }
+    pauses   = { filter = local.dashboard_metric.paused, align = "ALIGN_DELTA", reduce = "REDUCE_SUM", by = ["metric.label.kind", "metric.label.reason"] }
     backlog  = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.retry_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\"", align = "ALIGN_MAX", reduce = "REDUCE_SUM", by = ["resource.label.subscription_id"] }
     waiting  = { filter = "${format(local.subscription, local.dead_letter_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\"", align = "ALIGN_MAX", reduce = "REDUCE_SUM", by = ["resource.label.subscription_id"] }
     pushes   = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.retry_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/push_request_count\"", align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.response_class"] }
@@ -59,6 +60,7 @@ locals {
     { title = "Dead letters waiting", query = "waiting", type = "STACKED_AREA" },
     { title = "Pushes by answer (per second)", query = "pushes", type = "STACKED_AREA" },
     { title = "Functions: 99th percentile (ms)", query = "latency", type = "LINE" },
+    { title = "Minutes paused, by kind and reason", query = "pauses", type = "STACKED_AREA" },
     { title = "Webhook: answers by status (per second)", query = "webhooks", type = "STACKED_AREA" },
     { title = "Webhook: 99th percentile (ms); Customer.io waits 4000", query = "in_time", type = "LINE" },
   ]

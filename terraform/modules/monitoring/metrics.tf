@@ -4,7 +4,7 @@ resource "google_logging_metric" "jobs" {
   project     = var.project_id
   name        = "${var.name}-jobs"
   description = "Jobs settled, by kind, outcome, reason and lane."
-  filter      = "${local.log_lines} AND jsonPayload.kind:* AND jsonPayload.outcome:*"
+  filter      = "${local.log_lines} AND jsonPayload.kind:* AND jsonPayload.outcome:* AND jsonPayload.function!=\"control\""
 
   metric_descriptor {
     metric_kind = "DELTA"
@@ -85,6 +85,46 @@ resource "google_logging_metric" "faults" {
   }
 }
 
+# Control writes a line when it pauses a kind, and one a minute for as long as the kind is paused, by itself or by an operator.
+resource "google_logging_metric" "pauses" {
+  for_each = {
+    pauses = {
+      description = "Kinds that control paused, because Customer.io turns them away or does not answer."
+      filter      = "jsonPayload.outcome=\"paused\""
+    }
+    paused = {
+      description = "Minutes in which a kind was paused."
+      filter      = "jsonPayload.outcome=\"still_paused\""
+    }
+    paused-long = {
+      description = "Minutes in which a kind was paused for longer than it should be."
+      filter      = "jsonPayload.outcome=\"still_paused\" AND jsonPayload.paused_seconds>=${var.thresholds.pause_seconds}"
+    }
+  }
+
+  project     = var.project_id
+  name        = "${var.name}-${each.key}"
+  description = each.value.description
+  filter      = "${local.log_lines} AND jsonPayload.function=\"control\" AND ${each.value.filter}"
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
+
+    dynamic "labels" {
+      for_each = local.pause_labels
+
+      content {
+        key         = labels.key
+        description = labels.value
+      }
+    }
+  }
+
+  label_extractors = { for label in keys(local.pause_labels) : label => "EXTRACT(jsonPayload.${label})" }
+}
+
 # What Cloud Run and Python write when we cannot. A traceback on standard error has no severity, so none is asked for.
 # The words: https://cloud.google.com/run/docs/troubleshooting
 resource "google_logging_metric" "platform" {
@@ -137,6 +177,11 @@ locals {
     reason   = "credentials_refused, wrong_region, ..."
   }
 
+  pause_labels = {
+    kind   = "which kind of job"
+    reason = "credentials_refused, server_error, an operator's words, ..."
+  }
+
   log_metric_names = merge(
     {
       jobs   = google_logging_metric.jobs.name
@@ -145,6 +190,7 @@ locals {
       faults = google_logging_metric.faults.name
     },
     { for name, metric in google_logging_metric.platform : name => metric.name },
+    { for name, metric in google_logging_metric.pauses : name => metric.name },
   )
 
   # For alerts, once the metrics are known; and for the dashboard, at once.

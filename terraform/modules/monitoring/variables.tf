@@ -75,6 +75,7 @@ variable "thresholds" {
     bounce_ratio               = number
     spam_ratio                 = number
     minimum_sends_for_a_ratio  = number
+    pause_seconds              = number
   })
   nullable = false
 }
