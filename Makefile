@@ -9,7 +9,7 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --univers
 JOBS ?= 20000
 SEED ?= 7
 
-.PHONY: check run demo reset test lint format docs wheel bench faults terraform-check lock clean help
+.PHONY: check run demo reset test lint format docs wheel bench burst faults terraform-check lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -54,6 +54,9 @@ bench: $(READY)  ## speed and memory beside two peers, measured in one run
 
 faults: $(READY)  ## the fault-injection run: JOBS=20000 SEED=7
 	@$(PYTHON) -m tests.faults --jobs $(JOBS) --seed $(SEED)
+
+burst: $(READY)  ## 5,000 and 10,000 sends at once: how long they take, and what urgent ones notice
+	@$(PYTHON) -m tests.faults.burst
 
 terraform-check: $(READY) $(CHECKOV_READY)  ## everything that can be known of the Terraform files without a cloud
 	@PATH="$(CURDIR)/$(CHECKOV)/bin:$$PATH" ./terraform/check

@@ -15,6 +15,7 @@ ErrorClass = Literal[
     "expired",  # `expires_at` had passed
     "unknown_outcome",  # a send that may or may not have happened, under `at_most_once`
     "forgotten",  # a record of a user who was deleted, without `restore`
+    "recipients_refused",  # a broadcast was triggered, and Customer.io refused lines of its audience
     "key_conflict",  # the same job_id came with another body
     "attempts_spent",  # the last attempt of the retry lane failed too
     "not_an_event",  # a webhook whose signature is right and whose body is not an event
@@ -81,7 +82,7 @@ class Retry(Outcome, frozen=True, kw_only=True):
         needs_operator: Whether nothing passes until a person acts (wrong key, wrong region). Logged as CRITICAL, once
             per instance and reason.
         is_unknown: Whether Customer.io may have accepted it.
-        moved: Whether the job is in the retry lane by now: then this delivery is acknowledged.
+        moved: Whether the job was published to the retry lane by now: then this delivery is acknowledged.
     """
 
     status: Literal[429, 503]
@@ -91,6 +92,11 @@ class Retry(Outcome, frozen=True, kw_only=True):
     needs_operator: bool = False
     is_unknown: bool = False
     moved: bool = False
+
+    @property
+    def is_our_limit(self) -> bool:
+        """Whether a limit of ours refused the job, so that it was not tried."""
+        return self.status == 429 and self.upstream_status is None
 
     @property
     def answer_status(self) -> int:

@@ -40,6 +40,7 @@ class PushEndpoint:
         telemetry: Gets one line per push.
         retry_lane: Where a job goes that was tried a few times in vain. None for an ordered topic, whose only lane is
             ``patient``: its jobs stay until they succeed or their attempts are spent.
+        max_bulk: Pushes of lane ``bulk`` that may be under way at once; more are refused with 429.
         outcomes: Where the outcome of each push is published; None for messages that are no jobs.
         lifetime: Life of the instance; after its end nothing new begins.
         others: Endpoints for the function's further topics, by the topic's name without the environment's prefix.
@@ -52,6 +53,7 @@ class PushEndpoint:
         telemetry: Telemetry,
         *,
         retry_lane: RetryLane | None = None,
+        max_bulk: int = 0,
         outcomes: OutcomePublisher | None = None,
         lifetime: Lifetime | None = None,
         others: "Mapping[str, PushEndpoint] | None" = None,
@@ -61,6 +63,8 @@ class PushEndpoint:
         self._telemetry = telemetry
         self._retry_lane = retry_lane
         self._lanes = ORDERED_LANES if retry_lane is None else UNORDERED_LANES
+        self._max_bulk = max_bulk
+        self._bulk_under_way = 0
         self._outcomes = outcomes
         self._lifetime = lifetime or Lifetime()
         self._others = others or {}
@@ -108,6 +112,8 @@ class PushEndpoint:
         except Exception as error:  # noqa: BLE001 - the job stays with Pub/Sub, and the error's text out of the log
             self._telemetry.fault(error)
             return Response(status_code=500)
+        if outcome is _TOO_MANY_BULK:
+            return self._refuse(outcome.answer_status, outcome.message)
         line = JobLine(
             outcome=outcome,
             job_id=message.key,
@@ -136,6 +142,17 @@ class PushEndpoint:
         return outcome
 
     async def _handled(self, message: PushMessage) -> Outcome:
+        if message.lane != "bulk":
+            return await self._judged(message)
+        if self._bulk_under_way >= self._max_bulk:
+            return _TOO_MANY_BULK
+        self._bulk_under_way += 1
+        try:
+            return await self._judged(message)
+        finally:
+            self._bulk_under_way -= 1
+
+    async def _judged(self, message: PushMessage) -> Outcome:
         try:
             return await self._handle(message)
         except InvalidJob as error:
@@ -143,14 +160,21 @@ class PushEndpoint:
             return Failed(error_class="invalid_job", reason="invalid", field=field, message=error.problem)
 
     async def _move_on(self, message: PushMessage, outcome: Retry) -> Outcome:
-        """From the main lane to the retry lane; from a last lane to the dead letters, with the last reason."""
-        if self._retry_lane is None or message.lane == self._lanes[-1]:
+        """From lane main or bulk to the retry lane; from a last lane to the dead letters, with the last reason.
+
+        A job that a limit of ours refused goes round in the retry lane instead: it has not failed.
+        """
+        is_spent = message.lane == self._lanes[-1] and not outcome.is_our_limit
+        if self._retry_lane is None or is_spent:
             return _attempts_spent(outcome)
         try:
             await self._retry_lane.put(message)
         except PublishError:
             return outcome  # it comes again, and is moved then
         return msgspec.structs.replace(outcome, moved=True)
+
+
+_TOO_MANY_BULK = Retry(status=429, reason="bulk_limit", message="half of the instance's pushes are bulk already")
 
 
 def _is_last_attempt(message: PushMessage) -> bool:
