@@ -20,6 +20,7 @@ NO_HANDLERS = {
     "recipients",
     "rows",
     "signing_keys",
+    "trigger_report",
     "user_operations",
     "user_sync",
     "webhook",
