@@ -14,6 +14,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,21 +86,40 @@ def run(module: str, tests: str) -> list[Mutant]:
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name)
         copy_tree(copy)
-        command = f"{sys.executable} -m pytest -x -q -p no:cacheprovider -p no:randomly {tests}"
-        started = time.monotonic()
-        clean = subprocess.run(
-            command.split(), cwd=copy, capture_output=True, text=True, check=False, env=environment()
-        )
-        if clean.returncode:
-            raise SystemExit(f"{module}: its tests fail without a fault:\n{clean.stdout[-2000:]}")
-        timeout = max(_LEAST_TIMEOUT_SECONDS, 4 * (time.monotonic() - started))
-        (copy / "mutants.toml").write_text(_configuration(module, command, timeout))
-        for step in ("cosmic-ray init mutants.toml s.sqlite", "cr-filter-operators s.sqlite mutants.toml"):
-            _tool(step, copy)
-        _tool("cosmic-ray exec mutants.toml s.sqlite", copy)
-        lines = _tool("cosmic-ray dump s.sqlite", copy).splitlines()
-        sources = (ROOT / module).read_text().splitlines()
-        return [_mutant(module, *json.loads(line), sources) for line in lines if line]
+        (copy / ".run").mkdir()
+        with _fork_server(copy, tests):
+            command = f"{sys.executable} -S tests/mutants/fork_server.py ask .run/socket"
+            started = time.monotonic()
+            if subprocess.run(command.split(), cwd=copy, check=False, env=environment()).returncode:
+                raise SystemExit(f"{module}: its tests fail without a fault: {tests}")
+            timeout = max(_LEAST_TIMEOUT_SECONDS, 4 * (time.monotonic() - started))
+            return _planted(module, copy, _configuration(module, command, timeout))
+
+
+@contextmanager
+def _fork_server(copy: Path, tests: str) -> Iterator[None]:
+    # Plugins of pytest are imported before pytest could rewrite their asserts.
+    options = "-x -q -p no:cacheprovider -p no:xdist -W ignore::pytest.PytestAssertRewriteWarning"
+    command = f"{sys.executable} -m tests.mutants.fork_server .run/socket {options} {tests}"
+    with subprocess.Popen(command.split(), cwd=copy, env=environment()) as server:
+        try:
+            while not (copy / ".run" / "socket").exists():
+                if server.poll() is not None:
+                    raise SystemExit("the fork server ended")
+                time.sleep(0.05)
+            yield
+        finally:
+            server.kill()
+
+
+def _planted(module: str, copy: Path, configuration: str) -> list[Mutant]:
+    (copy / "mutants.toml").write_text(configuration)
+    for step in ("cosmic-ray init mutants.toml s.sqlite", "cr-filter-operators s.sqlite mutants.toml"):
+        _tool(step, copy)
+    _tool("cosmic-ray exec mutants.toml s.sqlite", copy)
+    sources = (ROOT / module).read_text().splitlines()
+    dumped = _tool("cosmic-ray dump s.sqlite", copy).splitlines()
+    return [_mutant(module, *json.loads(line), sources) for line in dumped if line]
 
 
 def _configuration(module: str, command: str, timeout: float) -> str:

@@ -28,7 +28,6 @@ _BATCHER = "tests/batching"
 _BREAKER = "tests/customerio/test_breaker.py"
 _CONNECTION = "tests/customerio/test_connection.py"
 _RESPONSES = "tests/customerio/test_responses.py"
-_TRACK = "tests/customerio/test_track_api.py"
 
 FAULTS = [
     Fault(
@@ -61,11 +60,10 @@ FAULTS = [
     ),
     Fault(
         "the breaker is not asked again after the wait",
-        "shared/customerio/track.py",
-        "            with self._breaker.request():\n    "
-        "            return await self._post_twice(body, len(batch), latest)",
-        "            return await self._post_twice(body, len(batch), latest)",
-        _TRACK,
+        "shared/customerio/breaker.py",
+        "        self.check()\n        probing",
+        "        probing",
+        _BREAKER,
     ),
     Fault(
         "a refusal does not close a probe",
