@@ -5,11 +5,15 @@ READY := $(VENV)/.ready
 CHECKOV := .tools/checkov
 CHECKOV_VERSION := 3.1.47
 CHECKOV_READY := $(CHECKOV)/.ready-$(CHECKOV_VERSION)
+# cosmic-ray runs the tests as a user would, so it needs nothing of what is deployed, nor to be locked with it.
+MUTANTS := .tools/mutants
+MUTANTS_VERSION := 8.7.0
+MUTANTS_READY := $(MUTANTS)/.ready-$(MUTANTS_VERSION)
 LOCK := $(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.13 --no-emit-index-url --no-header
 JOBS ?= 20000
 SEED ?= 7
 
-.PHONY: check run demo reset test lint format docs wheel bench faults terraform-check lock clean help
+.PHONY: check run demo reset test lint format docs wheel bench burst mutants faults terraform-check lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -52,8 +56,14 @@ wheel: $(READY)  ## the publisher for applications, as build/dist/customerio_job
 bench: $(READY)  ## speed and memory beside two peers, measured in one run
 	@$(PYTHON) -m bench
 
+mutants: $(READY) $(MUTANTS_READY)  ## plant faults in shared/, one by one, each of which a test has to see: ONLY=shared/customerio/breaker.py
+	@$(PYTHON) -m tests.mutants $(ONLY)
+
 faults: $(READY)  ## the fault-injection run: JOBS=20000 SEED=7
 	@$(PYTHON) -m tests.faults --jobs $(JOBS) --seed $(SEED)
+
+burst: $(READY)  ## 5,000 and 10,000 sends at once: how long they take, and what urgent ones notice
+	@$(PYTHON) -m tests.faults.burst
 
 terraform-check: $(READY) $(CHECKOV_READY)  ## everything that can be known of the Terraform files without a cloud
 	@PATH="$(CURDIR)/$(CHECKOV)/bin:$$PATH" ./terraform/check
@@ -64,6 +74,13 @@ $(CHECKOV_READY):
 	@rm -rf $(CHECKOV)
 	@$(PYTHON) -m venv $(CHECKOV)
 	@$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check checkov==$(CHECKOV_VERSION)
+	@touch $@
+
+$(MUTANTS_READY):
+	@echo "cosmic-ray $(MUTANTS_VERSION): installing it into $(MUTANTS)"
+	@rm -rf $(MUTANTS)
+	@$(PYTHON) -m venv $(MUTANTS)
+	@$(MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check cosmic-ray==$(MUTANTS_VERSION)
 	@touch $@
 
 lock: $(READY)  ## newest versions that requirements.in and requirements-dev.in allow, pinned; CONTRIBUTING.md says what to read then

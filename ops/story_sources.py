@@ -113,8 +113,8 @@ def _with_what_it_waits_for(target: Target, story: Story, found: Found) -> Story
     if hop is None:
         return story
     step = Step(datetime.now(UTC), "waiting", f"for its next attempt in lane {lane}", {"lane": lane})
-    if found.ask("Pub/Sub", lambda: _pushes(target, hop.topic)) is False:
-        detail = f"{hop.topic} does not push: `python -m ops status` says why"
+    if found.ask("Pub/Sub", lambda: _pushes(target, hop.subscription)) is False:
+        detail = f"{hop.subscription} does not push: `python -m ops status` says why"
         step = replace(step, what="paused", detail=detail)
     return replace(story, steps=[*story.steps, step])
 

@@ -46,6 +46,12 @@ LEASE_SECONDS = 40.0
 # An unknown outcome is a send's own, and counted, if another request succeeded this shortly before it.
 OTHERS_SUCCEED_SECONDS = 60.0
 
+# A triggered broadcast is looked at for this long, after pauses that double from the first to the last: whether it is
+# processed, and whom it left out. The next trigger may come after 10 s anyway.
+TRIGGER_WATCH_SECONDS = 8.0
+TRIGGER_MIN_PAUSE_SECONDS = 0.25
+TRIGGER_MAX_PAUSE_SECONDS = 2.0
+
 # --- Pauses ----------------------------------------------------------------------------------------
 
 # A function asks for a pause when nothing got through for this long and no answer said why.

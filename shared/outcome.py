@@ -15,6 +15,7 @@ ErrorClass = Literal[
     "expired",  # `expires_at` had passed
     "unknown_outcome",  # a send that may or may not have happened, under `at_most_once`
     "forgotten",  # a record of a user who was deleted, without `restore`
+    "recipients_refused",  # a broadcast was triggered, and Customer.io refused lines of its audience
     "key_conflict",  # the same job_id came with another body
     "attempts_spent",  # the last attempt of the retry lane failed too
     "not_an_event",  # a webhook whose signature is right and whose body is not an event
@@ -86,7 +87,7 @@ class Retry(Outcome, frozen=True, kw_only=True):
         requested: Whether this delivery sent a request to Customer.io. If not, a status is that of an earlier answer,
             which holds requests back.
         is_outage: Whether Customer.io did not answer, or answered with a fault of its own.
-        moved: Whether the job is in the retry lane by now: then this delivery is acknowledged.
+        moved: Whether the job was published to the retry lane by now: then this delivery is acknowledged.
     """
 
     status: Literal[429, 503]
@@ -98,6 +99,11 @@ class Retry(Outcome, frozen=True, kw_only=True):
     requested: bool = False
     is_outage: bool = False
     moved: bool = False
+
+    @property
+    def is_our_limit(self) -> bool:
+        """Whether a limit of ours refused the job, so that it was not tried."""
+        return self.status == 429 and self.upstream_status is None
 
     @property
     def answer_status(self) -> int:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 
 import msgspec
@@ -100,22 +100,29 @@ def _spans(text: str, values: _Values) -> Iterator[tuple[int, int]]:
     for found in _WORD.finditer(lower):
         if found[0] in values.personal:
             yield found.span()
-    for value in values.whole:
-        yield from _occurrences(lower, value)
-    for value in values.personal:
-        if not _WORD.fullmatch(value):
-            yield from _occurrences(lower, value)
-    searched = "\0".join(values.whole)
+    yield from _short_values(lower, values)
+    yield from _runs(lower, values)
+
+
+def _short_values(lower: str, values: _Values) -> Iterator[tuple[int, int]]:
+    """Values below 12 characters as a whole: each piece of the text is looked up, however many values there are."""
+    short = {value for value in values.whole if len(value) < _MIN_RUN}
+    short |= {value for value in values.personal if not _WORD.fullmatch(value)}
+    for length in {len(value) for value in short}:
+        for start in range(len(lower) - length + 1):
+            if lower[start : start + length] in short:
+                yield start, start + length
+
+
+def _runs(lower: str, values: _Values) -> Iterator[tuple[int, int]]:
+    """Parts of at least 12 characters that the text and a value have in common, whole values included."""
+    places: dict[str, list[int]] = {}
     for start in range(len(lower) - _MIN_RUN + 1):
-        if lower[start : start + _MIN_RUN] in searched:
-            yield start, start + _MIN_RUN
-
-
-def _occurrences(text: str, value: str) -> Iterable[tuple[int, int]]:
-    start = text.find(value)
-    while start >= 0:
-        yield start, start + len(value)
-        start = text.find(value, start + 1)
+        places.setdefault(lower[start : start + _MIN_RUN], []).append(start)
+    for value in values.whole:
+        for offset in range(len(value) - _MIN_RUN + 1):
+            for start in places.pop(value[offset : offset + _MIN_RUN], ()):
+                yield start, start + _MIN_RUN
 
 
 def _lower(text: str) -> str:

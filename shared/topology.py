@@ -1,11 +1,16 @@
 """The one description of topics, lanes, limits and functions, read by the code, the local stack and Terraform.
 
-``topology.json`` holds the values. Each topic has one subscription of the same name.
+``topology.json`` holds the values. A subscription is named like the topic that it reads, with one exception: ``T-bulk``
+reads ``T``.
 
 A kind of unordered jobs has three topics: ``T`` (lane ``main``), ``T-retry`` (lane ``retry``) and ``T-dead-letter``. A
 job moves to the next one when its attempts are spent. Ordered jobs have ``T`` (lane ``patient``) and ``T-dead-letter``
 only: a job that moved to another topic would be overtaken by the later ones of its ordering key. Lanes push to the
 function. Dead letters are pulled by the operator.
+
+Lane ``bulk`` takes the jobs of ``T`` whose attribute ``priority`` is ``bulk`` out of lane ``main``, by filters on both
+subscriptions. Push backoff works on a whole subscription, so refusing bulk jobs must not slow the others. It forwards
+to ``T-retry``, not to the dead letters: its jobs are refused while urgent ones use the rate, which is no failure.
 """
 
 from functools import cache
@@ -14,12 +19,17 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-LaneName = Literal["main", "retry", "patient"]
-# Lanes of a topic without order, and of an ordered one, in the order in which a job passes them.
-UNORDERED_LANES: tuple[LaneName, ...] = ("main", "retry")
+LaneName = Literal["main", "bulk", "retry", "patient"]
+# Lanes that a topic without order can have, and those of an ordered one, in the order in which a job passes them.
+UNORDERED_LANES: tuple[LaneName, ...] = ("main", "bulk", "retry")
 ORDERED_LANES: tuple[LaneName, ...] = ("patient",)
 RETRY_SUFFIX = "-retry"
+BULK_SUFFIX = "-bulk"
 DEAD_LETTER_SUFFIX = "-dead-letter"
+
+# Filters of Pub/Sub: https://cloud.google.com/pubsub/docs/subscription-message-filter. They cannot be changed later.
+_ONLY_BULK = 'attributes.priority = "bulk"'
+_ALL_BUT_BULK = f"NOT {_ONLY_BULK}"
 
 
 class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,11 +60,13 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Hop(NamedTuple):
-    """One push subscription: its lane, the topic that it reads and is named like, and the topic that it forwards to."""
+    """One push subscription: its lane and name, the topics that it reads and forwards to, and its filter or ""."""
 
     lane: LaneName
+    subscription: str
     topic: str
     next_topic: str
+    filter: str
 
 
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,18 +89,27 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def hops(self) -> list[Hop]:
         """The push subscriptions, in the order in which a job passes them."""
-        topics = [self.retry_name if lane == "retry" else self.name for lane in self.lanes]
-        return [Hop(*hop) for hop in zip(self.lanes, topics, [*topics[1:], self.dead_letter_name], strict=True)]
+        return [self._hop(lane) for lane in self.lanes]
+
+    def _hop(self, lane: LaneName) -> Hop:
+        after = self.retry_name if "retry" in self.lanes and lane != "retry" else self.dead_letter_name
+        match lane:
+            case "retry":
+                return Hop(lane, self.retry_name, self.retry_name, after, "")
+            case "bulk":
+                return Hop(lane, f"{self.name}{BULK_SUFFIX}", self.name, after, _ONLY_BULK)
+            case _:
+                return Hop(lane, self.name, self.name, after, _ALL_BUT_BULK if "bulk" in self.lanes else "")
 
     @property
     def push_subscriptions(self) -> list[str]:
         """Names of the subscriptions that push to the function: what a pause stops."""
-        return [hop.topic for hop in self.hops]
+        return [hop.subscription for hop in self.hops]
 
     @property
     def topic_names(self) -> list[str]:
         """Every topic of this kind: those of its lanes, then the one of its dead letters."""
-        return [*(hop.topic for hop in self.hops), self.dead_letter_name]
+        return [*dict.fromkeys(hop.topic for hop in self.hops), self.dead_letter_name]
 
 
 class DeadLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

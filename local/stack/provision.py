@@ -49,11 +49,12 @@ def _subscriptions(kind: Topic, project: str, endpoint: str, backoff_scale: floa
 def _pushed(kind: Topic, hop: Hop, project: str, endpoint: str, backoff_scale: float) -> Subscription:
     lane = topology().lanes[hop.lane]
     return Subscription(
-        name=f"projects/{project}/subscriptions/{hop.topic}",
+        name=f"projects/{project}/subscriptions/{hop.subscription}",
         topic=f"projects/{project}/topics/{hop.topic}",
         push_config=PushConfig(push_endpoint=endpoint),
         ack_deadline_seconds=lane.ack_deadline_seconds,
         enable_message_ordering=kind.ordered,
+        filter=hop.filter,
         expiration_policy=ExpirationPolicy(),
         retry_policy=RetryPolicy(
             minimum_backoff=timedelta(seconds=lane.minimum_backoff_seconds / backoff_scale),

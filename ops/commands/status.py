@@ -43,9 +43,12 @@ def status(
 
 def _show(target: Target, source: BacklogSource, *, as_json: bool) -> None:
     lanes = [
-        (kind, lane, target.subscription(topic))
+        (kind, lane, target.subscription(name))
         for kind, shape in topology().topics.items()
-        for lane, topic in (*((hop.lane, hop.topic) for hop in shape.hops), ("dead-letter", shape.dead_letter_name))
+        for lane, name in (
+            *((hop.lane, hop.subscription) for hop in shape.hops),
+            ("dead-letter", shape.dead_letter_name),
+        )
     ]
     known = source.backlogs([subscription for _, _, subscription in lanes])
     if not known:

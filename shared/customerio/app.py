@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -23,6 +24,10 @@ from .rate_limit import Places, TokenBucket
 # was sent and never answered.
 _MAX_IN_FLIGHT = 150
 
+# Errors of a trigger come a hundred a page at most; of ten thousand the first thousand tell enough.
+_ERRORS_PER_PAGE = 100
+_MAX_ERROR_PAGES = 10
+
 # Requests that may wait for the rate, beside those in flight. At 100 requests a second, the last of them waits 10 s.
 _MAX_WAITING = 1_000
 
@@ -30,6 +35,15 @@ _MAX_WAITING = 1_000
 class _Accepted(msgspec.Struct):
     delivery_id: str = ""
     id: int | str = ""
+
+
+class _Progress(msgspec.Struct):
+    processed_at: int | None = None
+
+
+class _Errors(msgspec.Struct):
+    errors: list[str] = []
+    next: str | int | None = None
 
 
 class Permit:
@@ -151,6 +165,36 @@ class AppAPI:
         path = f"/v1/campaigns/{broadcast_id}/triggers"
         return str((await self._post(path, body, permit=permit, deadline=deadline, bulk=bulk)).id)
 
+    async def is_processed(self, broadcast_id: int, trigger_id: str, *, deadline: float) -> bool:
+        """Read whether Customer.io has processed a trigger. Its messages may still be on their way then.
+
+        Args:
+            broadcast_id: The broadcast.
+            trigger_id: What ``trigger`` returned.
+            deadline: Latest moment for the answer, in seconds of ``time.monotonic()``.
+
+        Raises:
+            CustomerIOError: if it cannot be read.
+        """
+        response = await self._connection.get(_trigger_path(broadcast_id, trigger_id), deadline=deadline)
+        return bool(_decoded(response, _Progress).processed_at)
+
+    async def trigger_errors(self, broadcast_id: int, trigger_id: str, *, deadline: float) -> list[str]:
+        """Read the errors of a processed trigger, the first thousand: one text per line of the audience at fault.
+
+        The arguments and errors are those of ``is_processed``.
+        """
+        path = f"{_trigger_path(broadcast_id, trigger_id)}/errors?limit={_ERRORS_PER_PAGE}"
+        errors: list[str] = []
+        start = ""
+        for _ in range(_MAX_ERROR_PAGES):
+            page = _decoded(await self._connection.get(path + start, deadline=deadline), _Errors)
+            errors += page.errors
+            if not page.next or not page.errors:
+                break
+            start = f"&start={quote(str(page.next), safe='')}"
+        return errors
+
     async def _post(
         self, path: str, body: bytes, *, permit: Permit | None, deadline: float | None, bulk: bool
     ) -> _Accepted:
@@ -165,11 +209,16 @@ class AppAPI:
             if error.status == 429:
                 self._bucket.pause(error.retry_after or BREAKER_MIN_PAUSE_SECONDS)
             raise
-        return _accepted(response)
+        return _decoded(response, _Accepted)
 
 
-def _accepted(response: httpx.Response) -> _Accepted:
+def _trigger_path(broadcast_id: int, trigger_id: str) -> str:
+    return f"/v1/campaigns/{broadcast_id}/triggers/{quote(trigger_id, safe='')}"
+
+
+def _decoded[Answer](response: httpx.Response, form: type[Answer]) -> Answer:
+    """Read an answer of 2xx. One that cannot be read is empty: a send was accepted all the same."""
     try:
-        return msgspec.json.decode(response.content, type=_Accepted, strict=False)
+        return msgspec.json.decode(response.content, type=form, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _Accepted()  # it was accepted; an answer that cannot be read is not worth a second send
+        return form()

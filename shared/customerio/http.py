@@ -76,7 +76,7 @@ class BearerCredentials:
 
 
 class Connection:
-    """Posts JSON to one host.
+    """Posts JSON to one host, and reads from it.
 
     Args:
         base_url: Scheme and host, e.g. ``https://track.customer.io``.
@@ -99,6 +99,10 @@ class Connection:
         self._timeout = timeout
         self._new_transport = transport or _aiohttp_transport
         self._client: httpx.AsyncClient | None = None
+
+    async def get(self, path: str, *, deadline: float | None = None) -> httpx.Response:
+        """Read something and return the 2xx answer; deadline and errors are those of ``post``."""
+        return await self._request("GET", path, None, deadline, request_error)
 
     async def post(
         self,
@@ -123,12 +127,22 @@ class Connection:
         Raises:
             CustomerIOError: if it was not accepted; the class says whether it can have been.
         """
+        return await self._request("POST", path, body, deadline, read)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        deadline: float | None,
+        read: Callable[[httpx.Response], CustomerIOError | None],
+    ) -> httpx.Response:
         refused: list[str] = []
         for is_refreshed in (False, True):
             if is_refreshed:
                 await self._credentials.refresh()
             for header in await self._headers(refused):
-                response = await self._post_once(path, body, header, self._time_left(deadline))
+                response = await self._request_once(method, path, body, header, self._time_left(deadline))
                 if response.status_code != 401:
                     return self._judged(response, header, read)
                 refused.append(header)
@@ -166,13 +180,16 @@ class Connection:
             raise DeadlineExceededError("no time was left for a request before the push's deadline")
         return min(self._timeout, left)
 
-    async def _post_once(self, path: str, body: bytes, header: str, seconds: float) -> httpx.Response:
+    async def _request_once(
+        self, method: str, path: str, body: bytes | None, header: str, seconds: float
+    ) -> httpx.Response:
         client = self._client or self._open()
         # A connect ends well before the request's time is up: otherwise it would look like a request without an answer.
         timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds / 2))
         try:
             async with asyncio.timeout(seconds):
-                return await client.post(
+                return await client.request(
+                    method,
                     path,
                     content=body,
                     headers={"Authorization": header, "Content-Type": "application/json"},

@@ -18,15 +18,19 @@ from ..recipients import RecipientPolicy
 from ..settings import Settings
 from .idempotency import Idempotency
 from .recipients import refused_broadcast
-from .wiring import app_api, idempotency, push_endpoint
+from .trigger_report import TriggerReport
+from .wiring import app_api, idempotency, push_endpoint, telemetry
 
 
 class Broadcast:
     """Settles broadcast jobs."""
 
-    def __init__(self, app: AppAPI, idempotency: Idempotency, recipients: RecipientPolicy) -> None:
+    def __init__(
+        self, app: AppAPI, idempotency: Idempotency, report: TriggerReport, recipients: RecipientPolicy
+    ) -> None:
         self._app = app
         self._idempotency = idempotency
+        self._report = report
         self._recipients = recipients
 
     async def __call__(self, message: PushMessage) -> Outcome:
@@ -36,13 +40,17 @@ class Broadcast:
             return refused
         call = partial(self._app.trigger, trigger.broadcast_id, msgspec.json.encode(trigger.body))
         outcome = await self._idempotency.run(call, message, attributes)
-        if isinstance(outcome, Done):  # a broadcast is many deliveries, and Customer.io names the trigger
-            return msgspec.structs.replace(outcome, delivery_id="", trigger_id=outcome.delivery_id)
-        return outcome
+        if not isinstance(outcome, Done):
+            return outcome
+        # A broadcast is many deliveries, and Customer.io names the trigger.
+        done = msgspec.structs.replace(outcome, delivery_id="", trigger_id=outcome.delivery_id)
+        return await self._report.outcome(done, trigger.broadcast_id, message)
 
 
 def endpoint(settings: Settings) -> PushEndpoint:
     """The function as its settings describe it."""
     lifetime = Lifetime()
     app = app_api(settings, lifetime)
-    return push_endpoint(Broadcast(app, idempotency(app, settings, lifetime), settings.recipients), settings, lifetime)
+    report = TriggerReport(app, telemetry(settings), lifetime)
+    broadcast = Broadcast(app, idempotency(app, settings, lifetime), report, settings.recipients)
+    return push_endpoint(broadcast, settings, lifetime)

@@ -64,6 +64,8 @@ def topic_endpoint(
         DeadLetterTopic(TopicPublisher(dead_letter_topic, timeout=deadlines.PUBLISH_SECONDS), settings.function),
         log,
         retry_lane=retry_lane,
+        # The other half stays free for urgent jobs.
+        max_bulk=topology().functions[settings.function].concurrency // 2,
         outcomes=_outcomes(kind, settings, log, lifetime) if settings.outcomes_topic else None,
         pause_requests=_pause_requests(kind, settings, log) if settings.control_topic else None,
         lifetime=lifetime,

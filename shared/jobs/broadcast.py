@@ -73,7 +73,7 @@ def parse(data: bytes, attributes: JobAttributes) -> BroadcastTrigger:
     Raises:
         InvalidJob: if the job can never succeed.
     """
-    body = read_object(data)
+    body = read_object(data, max_brackets=limits.MAX_BROADCAST_BRACKETS, max_commas=limits.MAX_BROADCAST_COMMAS)
     check_form(body, Broadcast)
     broadcast_id = _number(body.pop("broadcast_id"))
     _check_audience(body, attributes.audience)

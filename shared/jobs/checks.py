@@ -51,12 +51,22 @@ def check_data_size(data: bytes, limit: int) -> None:
         raise InvalidJob("body", f"must be at most {limit} bytes; it has {len(data)}")
 
 
-def read_object(data: bytes) -> Body:
+def read_object(data: bytes, *, max_brackets: int = limits.MAX_BRACKETS, max_commas: int = limits.MAX_COMMAS) -> Body:
     """Decode one JSON object from a message's data (UTF-8 bytes).
 
+    Args:
+        data: The data.
+        max_brackets: Opening brackets and braces that the data may hold, those in texts included.
+        max_commas: Commas that the data may hold, those in texts included.
+
     Raises:
-        InvalidJob: if the data is not a JSON object, or nests deeper than 500 levels.
+        InvalidJob: if the data is not a JSON object, has too many parts, or nests deeper than 500 levels.
     """
+    brackets = data.count(b"{") + data.count(b"[")
+    if brackets > max_brackets:
+        raise InvalidJob("body", f"must have at most {max_brackets} objects and arrays; it has {brackets}")
+    if (commas := data.count(b",")) > max_commas:
+        raise InvalidJob("body", f"must have at most {max_commas} commas; it has {commas}")
     try:
         body = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -65,7 +75,7 @@ def read_object(data: bytes) -> Body:
     if not isinstance(body, dict):
         raise InvalidJob("body", f"must be a JSON object, not {_json_type(body)}")
     # Most bodies have fewer brackets than levels are allowed, and need not be walked.
-    if data.count(b"{") + data.count(b"[") > limits.MAX_NESTING and _is_deeper(body, limits.MAX_NESTING):
+    if brackets > limits.MAX_NESTING and _is_deeper(body, limits.MAX_NESTING):
         raise InvalidJob("body", f"must be nested at most {limits.MAX_NESTING} levels deep")
     return body
 

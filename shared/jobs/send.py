@@ -159,7 +159,11 @@ def _check_email(body: Body, email: EmailMessage) -> None:
         for field in _REQUIRED_WITHOUT_TEMPLATE:
             if not body.get(field):
                 raise InvalidJob(field, "is required without transactional_message_id")
-    addresses = _QUOTED.sub("name", f"{email.to},{email.cc or ''},{email.bcc or ''}")
+    listed = f"{email.to},{email.cc or ''},{email.bcc or ''}"
+    if len(listed) > limits.MAX_RECIPIENT_CHARACTERS:
+        problem = f"must be at most {limits.MAX_RECIPIENT_CHARACTERS} characters with cc and bcc; it has {len(listed)}"
+        raise InvalidJob("to", problem)
+    addresses = _QUOTED.sub("name", listed)
     recipients = sum(1 for each in addresses.split(",") if each.strip())
     if recipients > limits.MAX_EMAIL_RECIPIENTS:
         problem = f"must be at most {limits.MAX_EMAIL_RECIPIENTS} recipients with cc and bcc; it has {recipients}"

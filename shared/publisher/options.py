@@ -21,7 +21,7 @@ class JobOptions:
         expires_at: Aware datetime or unix seconds after which the job is dead-lettered instead of done.
         delivery_guarantee: For a send or broadcast whose outcome is unknown: ``at_least_once`` (default) tries again,
             ``at_most_once`` leaves the decision to a person.
-        priority: ``bulk`` for a send or broadcast that yields to every other one for the account's rate.
+        priority: ``bulk`` for a send that yields to every other one for the account's rate; no other kind heeds it.
         attributes: Further Pub/Sub attributes, for subscriptions of your own.
     """
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from ..attributes import Origin, parse_instant
-from ..topology import RETRY_SUFFIX, UNORDERED_LANES, LaneName
+from ..topology import BULK_SUFFIX, RETRY_SUFFIX, UNORDERED_LANES, LaneName
 
 
 class NotAPushError(ValueError):
@@ -107,7 +107,6 @@ def _push_message(push: _Push, message: _Message, lanes: Sequence[LaneName], dea
     # A message that Pub/Sub forwards gets a new id; its data and first publish time stay.
     message_id = message.messageId or message.message_id
     key = origin.job_id or ("" if origin.forwarded else message_id)
-    moved_on = origin.forwarded or push.subscription.endswith(RETRY_SUFFIX)
     return PushMessage(
         key=key or _hashed(message.data, published_at),
         is_named=origin.is_named,
@@ -116,11 +115,17 @@ def _push_message(push: _Push, message: _Message, lanes: Sequence[LaneName], dea
         first_published_at=published_at or datetime.now(UTC),
         message_id=message_id,
         subscription=push.subscription.rpartition("/")[2],
-        lane=lanes[-1] if moved_on else lanes[0],
+        lane=_lane(push.subscription, lanes, forwarded=origin.forwarded),
         attempt=push.deliveryAttempt,
         ordering_key=message.orderingKey,
         deadline=deadline,
     )
+
+
+def _lane(subscription: str, lanes: Sequence[LaneName], *, forwarded: bool) -> LaneName:
+    if forwarded or subscription.endswith(RETRY_SUFFIX):
+        return lanes[-1]
+    return "bulk" if "bulk" in lanes and subscription.endswith(BULK_SUFFIX) else lanes[0]
 
 
 def _hashed(data: bytes, published_at: datetime | None) -> str:

@@ -29,6 +29,9 @@ _MAX_BODY_BYTES = 16_000_000
 # times its body in all, and a function has 512 MiB.
 _MAX_BYTES = 64_000_000
 
+# A body above this takes more than a millisecond to parse. Forty at once would hold up a small push for half a second.
+_LARGE_BODY_BYTES = 64_000
+
 Handle = Callable[[PushMessage], Awaitable[Outcome]]
 
 
@@ -41,6 +44,7 @@ class PushEndpoint:
         telemetry: Gets one line per push.
         retry_lane: Where a job goes that was tried a few times in vain. None for an ordered topic, whose only lane is
             ``patient``: its jobs stay until they succeed or their attempts are spent.
+        max_bulk: Pushes of lane ``bulk`` that may be under way at once; more are refused with 429.
         outcomes: Where the outcome of each push is published; None for messages that are no jobs.
         pause_requests: Asks for a pause when nothing gets through; None for a kind that is never paused.
         lifetime: Life of the instance; after its end nothing new begins.
@@ -54,6 +58,7 @@ class PushEndpoint:
         telemetry: Telemetry,
         *,
         retry_lane: RetryLane | None = None,
+        max_bulk: int = 0,
         outcomes: OutcomePublisher | None = None,
         pause_requests: PauseRequests | None = None,
         lifetime: Lifetime | None = None,
@@ -65,9 +70,12 @@ class PushEndpoint:
         self._retry_lane = retry_lane
         self._pause_requests = pause_requests
         self._lanes = ORDERED_LANES if retry_lane is None else UNORDERED_LANES
+        self._max_bulk = max_bulk
+        self._bulk_under_way = 0
         self._outcomes = outcomes
         self._lifetime = lifetime or Lifetime()
         self._others = others or {}
+        self._turns = asyncio.Lock()
         self._bodies = BodyBudget(max_body=_MAX_BODY_BYTES, max_total=_MAX_BYTES)
 
     async def __call__(self, request: Request) -> Response:
@@ -78,7 +86,10 @@ class PushEndpoint:
             return self._refuse(503, "the instance is shutting down")
         try:
             async with self._bodies.holding(request) as read:
-                message = read_push(await read(), self._lanes, deadline=started + deadlines.PUSH_SECONDS)
+                body = await read()
+                if len(body) > _LARGE_BODY_BYTES:
+                    await self._turn()
+                message = read_push(body, self._lanes, deadline=started + deadlines.PUSH_SECONDS)
                 return await self._endpoint_of(message).answer(message, started, request.headers)
         except NotAPushError as error:
             return self._refuse(400, str(error))
@@ -94,6 +105,11 @@ class PushEndpoint:
         """The endpoint for the topic of a message, which its subscription is named like."""
         topic = message.subscription.removesuffix(RETRY_SUFFIX)
         return next((endpoint for name, endpoint in self._others.items() if topic.endswith(name)), self)
+
+    async def _turn(self) -> None:
+        """Wait for the next round of the event loop that parses no other large body: small pushes get in between."""
+        async with self._turns:
+            await asyncio.sleep(0)
 
     def _refuse(self, status: int, why: str) -> Response:
         self._telemetry.refused(status, why)
@@ -114,6 +130,8 @@ class PushEndpoint:
         except Exception as error:  # noqa: BLE001 - the job stays with Pub/Sub, and the error's text out of the log
             self._telemetry.fault(error)
             return Response(status_code=500)
+        if outcome is _TOO_MANY_BULK:
+            return self._refuse(outcome.answer_status, outcome.message)
         line = JobLine(
             outcome=outcome,
             job_id=message.key,
@@ -142,6 +160,17 @@ class PushEndpoint:
         return outcome
 
     async def _handled(self, message: PushMessage) -> Outcome:
+        if message.lane != "bulk":
+            return await self._judged(message)
+        if self._bulk_under_way >= self._max_bulk:
+            return _TOO_MANY_BULK
+        self._bulk_under_way += 1
+        try:
+            return await self._judged(message)
+        finally:
+            self._bulk_under_way -= 1
+
+    async def _judged(self, message: PushMessage) -> Outcome:
         try:
             return await self._handle(message)
         except InvalidJob as error:
@@ -149,14 +178,21 @@ class PushEndpoint:
             return Failed(error_class="invalid_job", reason="invalid", field=field, message=error.problem)
 
     async def _move_on(self, message: PushMessage, outcome: Retry) -> Outcome:
-        """From the main lane to the retry lane; from a last lane to the dead letters, with the last reason."""
-        if self._retry_lane is None or message.lane == self._lanes[-1]:
+        """From lane main or bulk to the retry lane; from a last lane to the dead letters, with the last reason.
+
+        A job that a limit of ours refused goes round in the retry lane instead: it has not failed.
+        """
+        is_spent = message.lane == self._lanes[-1] and not outcome.is_our_limit
+        if self._retry_lane is None or is_spent:
             return _attempts_spent(outcome)
         try:
             await self._retry_lane.put(message)
         except PublishError:
             return outcome  # it comes again, and is moved then
         return msgspec.structs.replace(outcome, moved=True)
+
+
+_TOO_MANY_BULK = Retry(status=429, reason="bulk_limit", message="half of the instance's pushes are bulk already")
 
 
 def _is_last_attempt(message: PushMessage) -> bool:

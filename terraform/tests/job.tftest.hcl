@@ -74,6 +74,30 @@ run "two_lanes" {
   }
 }
 
+run "bulk_jobs_have_a_lane_of_their_own" {
+  module {
+    source = "./modules/job"
+  }
+
+  variables {
+    lanes = {
+      main  = { minimum_backoff_seconds = 2, maximum_backoff_seconds = 60, max_delivery_attempts = 20, ack_deadline_seconds = 60 }
+      bulk  = { minimum_backoff_seconds = 5, maximum_backoff_seconds = 600, max_delivery_attempts = 100, ack_deadline_seconds = 60 }
+      retry = { minimum_backoff_seconds = 60, maximum_backoff_seconds = 600, max_delivery_attempts = 100, ack_deadline_seconds = 60 }
+    }
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.lane["bulk"].name == "dev-cio-track-bulk" && google_pubsub_subscription.lane["bulk"].filter == "attributes.priority = \"bulk\""
+    error_message = "the bulk lane takes bulk jobs alone"
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.lane["main"].filter == "NOT attributes.priority = \"bulk\"" && google_pubsub_subscription.lane["retry"].filter == null
+    error_message = "the main lane takes all other jobs, the retry lane what moved there"
+  }
+}
+
 run "ordered_jobs_have_one_lane" {
   module {
     source = "./modules/job"

@@ -295,7 +295,7 @@ def test_an_item_that_is_left_out_takes_no_room_in_the_batch() -> None:
         batcher = MicroBatcher(accept, LIMITS)
         items = [(1, "a"), (2, "a"), (3, "b"), (4, "c")]
         await asyncio.gather(
-            *(batcher.submit(number, size=24, keys=[key], exclusive=True) for number, key in items),
+            *(batcher.submit(number, size=30, keys=[key], exclusive=True) for number, key in items),
         )
 
     run(main())

@@ -21,6 +21,8 @@ class Upstream:
     paths: list[str] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
+    answers_to_reads: list[Answer] = field(default_factory=list)
 
     def then(self, *answers: Answer) -> None:
         """Give these answers, in order; afterwards everything is accepted."""
@@ -30,6 +32,8 @@ class Upstream:
         return [json.loads(body)["batch"] for body in self.bodies]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            return await self._handle_read(request)
         body = await request.read()
         self.paths.append(request.path)
         self.bodies.append(body)
@@ -37,6 +41,12 @@ class Upstream:
         if self.answers:
             return await self.answers.pop(0)(request, body)
         return web.json_response({})
+
+    async def _handle_read(self, request: web.Request) -> web.StreamResponse:
+        """A trigger is processed and has no errors, unless a test says otherwise."""
+        self.reads.append(request.path_qs)
+        answer = self.answers_to_reads.pop(0) if self.answers_to_reads else status(200, {"processed_at": 1})
+        return await answer(request, b"")
 
 
 def status(code: int, body: object = None, **headers: str) -> Answer:

@@ -27,6 +27,7 @@ from shared.handlers.send import Send
 from shared.handlers.signing_keys import SigningKeys
 from shared.handlers.sync import Sync
 from shared.handlers.track import Track
+from shared.handlers.trigger_report import TriggerReport
 from shared.handlers.user_sync import UserSync
 from shared.handlers.webhook import WebhookEndpoint
 from shared.handlers.wiring import workspace
@@ -70,6 +71,14 @@ class Accepting:
 
     async def trigger(self, broadcast_id: int, body: bytes, *, permit: object, deadline: float) -> str:
         return await self.send(str(broadcast_id), body, permit=permit, deadline=deadline)
+
+    async def is_processed(self, broadcast_id: int, trigger_id: str, *, deadline: float) -> bool:
+        assert trigger_id == str(broadcast_id)
+        return deadline > 0
+
+    async def trigger_errors(self, broadcast_id: int, trigger_id: str, *, deadline: float) -> list[str]:
+        assert await self.is_processed(broadcast_id, trigger_id, deadline=deadline)
+        return []
 
     async def insert(self, row: Mapping[str, Any], row_id: str, *, deadline: float | None = None) -> None:  # noqa: ARG002
         json.dumps(row)
@@ -137,7 +146,10 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "track": Track(around),
         "send": Send(around, Idempotency(around, ledger, "send", Lifetime()), RecipientPolicy(everybody=True)),
         "broadcast": Broadcast(
-            around, Idempotency(around, ledger, "broadcast", Lifetime()), RecipientPolicy(everybody=True)
+            around,
+            Idempotency(around, ledger, "broadcast", Lifetime()),
+            TriggerReport(around, around, Lifetime()),
+            RecipientPolicy(everybody=True),
         ),
         "sync": Sync(UserSync(around, ledger), workspace("http://here", EnvironmentSecret("site"))),
         "events": Archive(around),

@@ -16,6 +16,7 @@ from shared.handlers.identify import Identify
 from shared.handlers.send import Send
 from shared.handlers.sync import Sync
 from shared.handlers.track import Track
+from shared.handlers.trigger_report import TriggerReport
 from shared.handlers.user_sync import UserSync
 from shared.handlers.wiring import workspace
 from shared.ledger import SQLiteLedger
@@ -90,6 +91,7 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
         rate: float | None = None,
         site_id: str = "site",
         outcomes: OutcomePublisher | None = None,
+        max_bulk: int = 0,
     ) -> Function:
         key = secret or EnvironmentSecret("key")
 
@@ -108,7 +110,12 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
             "identify": lambda: Identify(track()),
             "track": lambda: Track(track()),
             "send": lambda: Send(api := app(), idempotency(api), RecipientPolicy(everybody=True)),
-            "broadcast": lambda: Broadcast(api := app(), idempotency(api), RecipientPolicy(everybody=True)),
+            "broadcast": lambda: Broadcast(
+                api := app(),
+                idempotency(api),
+                TriggerReport(api, Telemetry(kind, kind, PROJECT), around.lifetime),
+                RecipientPolicy(everybody=True),
+            ),
             "sync": lambda: Sync(
                 UserSync(track(), around.ledger),
                 workspace(url or around.upstream.url, EnvironmentSecret(site_id)),
@@ -121,6 +128,7 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
             telemetry,
             retry_lane=None if topology().topics[kind].ordered else RetryTopic(retry_topic),
             outcomes=outcomes,
+            max_bulk=max_bulk,
             lifetime=around.lifetime,
         )
         return Function(endpoint)

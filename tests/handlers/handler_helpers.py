@@ -18,6 +18,7 @@ from shared.lifetime import Lifetime
 from shared.outcome import Failed
 from shared.pubsub.message import PushMessage, read_push
 from shared.pubsub.push import PushEndpoint
+from shared.topology import BULK_SUFFIX, RETRY_SUFFIX
 from tests.customerio.conftest import Upstream
 from tests.ledger.ledger_helpers import Clock
 from tests.webhook.conftest import FakePubSub
@@ -27,6 +28,7 @@ PUBLISHED = "2026-05-01T12:00:00.123Z"
 PUBLISHED_SECONDS = 1_777_636_800
 CANARY = "canary-5f2b"
 ADDRESS = f"{CANARY}@example.com"
+_SUFFIXES = {"retry": RETRY_SUFFIX, "bulk": BULK_SUFFIX}
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Push:
         }
         push = {
             "message": message,
-            "subscription": f"projects/p/subscriptions/{'cio-x-retry' if self.lane == 'retry' else 'cio-x'}",
+            "subscription": f"projects/p/subscriptions/cio-x{_SUFFIXES.get(self.lane, '')}",
             "deliveryAttempt": self.attempt,
         }
         return json.dumps(push).encode()

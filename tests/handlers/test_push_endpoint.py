@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.outcome import Outcome
+from shared.outcome import Done, Outcome
 from shared.pubsub import push as push_module
 from shared.pubsub.message import PushMessage
 from shared.pubsub.push import PushEndpoint
@@ -207,3 +207,19 @@ async def test_pushes_give_their_bytes_back_however_many_come(
 async def test_a_push_larger_than_any_message_is_refused(identify: Function, around: Around) -> None:
     assert await identify.post(b"x" * 16_000_001) == 413
     assert around.upstream.bodies == []
+
+
+async def test_small_pushes_get_in_between_large_ones(function: Make) -> None:
+    settled: list[str] = []
+
+    async def note(message: PushMessage) -> Outcome:
+        settled.append(message.key)
+        return Done()
+
+    identify = function("identify", handle=note)
+    large = [Push({"x": "x" * 200_000}, {"job_id": f"large-{n}"}) for n in range(40)]
+    pushes = [asyncio.create_task(identify.push(push)) for push in large]
+    pushes.append(asyncio.create_task(identify.push(Push(PERSON, {"job_id": "small"}))))
+    assert await asyncio.gather(*pushes) == [204] * 41
+    assert settled.index("small") < 10
+    assert [key for key in settled if key != "small"] == [push.attributes["job_id"] for push in large]

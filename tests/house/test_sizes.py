@@ -21,6 +21,7 @@ NO_HANDLERS = {
     "recipients",
     "rows",
     "signing_keys",
+    "trigger_report",
     "user_operations",
     "user_sync",
     "webhook",

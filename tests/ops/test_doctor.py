@@ -112,8 +112,8 @@ async def test_where_all_is_well_every_line_is_ok_and_no_key_is_shown(
         }
     )
     for kind in topology().topics.values():
-        for topic in (hop.topic for hop in kind.hops):
-            name = f"projects/{machine.project}/subscriptions/{topic}"
+        for subscription in kind.push_subscriptions:
+            name = f"projects/{machine.project}/subscriptions/{subscription}"
             machine.subscriber.modify_push_config(
                 request={"subscription": name, "push_config": {"push_endpoint": webhook.url}}
             )

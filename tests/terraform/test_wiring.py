@@ -17,6 +17,7 @@ _TRACK = f"prod-cio-track@{_PROJECT}.iam.gserviceaccount.com"
 _PUSH = f"prod-cio-track-push@{_PROJECT}.iam.gserviceaccount.com"
 _SUBSCRIPTION = 'module.job["track"].google_pubsub_subscription.lane["main"]'
 _SEND = 'module.function["send"].google_cloudfunctions2_function.this'
+_BULK = 'module.job["send"].google_pubsub_subscription.lane["bulk"]'
 _FUNCTION = 'module.function["track"].google_cloudfunctions2_function.this'
 
 
@@ -72,6 +73,20 @@ FAULTS: dict[str, tuple[Fault, str]] = {
         ),
         "lane main of cio-track does not forward to cio-track-retry",
     ),
+    "bulk lane straight to the dead letters": (
+        changed(
+            _BULK,
+            lambda values: values["dead_letter_policy"][0].update(
+                dead_letter_topic=f"projects/{_PROJECT}/topics/prod-cio-send-dead-letter"
+            ),
+        ),
+        "lane bulk of cio-send does not forward to cio-send-retry",
+    ),
+    "main lane that takes bulk jobs, too": (
+        changed('module.job["send"].google_pubsub_subscription.lane["main"]', setting(filter="")),
+        "lane main of cio-send takes everything",
+    ),
+    "no bulk lane: its jobs match no filter": (without(_BULK), "lane bulk of cio-send has no subscription"),
     "push without a token": (
         changed(_SUBSCRIPTION, lambda values: values["push_config"][0].update(oidc_token=[])),
         "subscription prod-cio-track pushes without a token",

@@ -68,11 +68,16 @@ def _dead_letters_arrive(applied: Applied) -> Iterator[str]:
 
 def _lanes_are_as_described(applied: Applied) -> Iterator[str]:
     for kind in topology().topics.values():
-        for lane, here, there in kind.hops:
-            name = _prefixed(applied, here)
-            policy = applied.subscriptions[name]["dead_letter_policy"]
-            if policy and short(policy[0]["dead_letter_topic"]) != _prefixed(applied, there):
-                yield f"lane {lane} of {kind.name} does not forward to {there}"
+        for hop in kind.hops:
+            subscription = applied.subscriptions.get(_prefixed(applied, hop.subscription))
+            if subscription is None:
+                yield f"lane {hop.lane} of {kind.name} has no subscription"
+                continue
+            policy = subscription["dead_letter_policy"]
+            if policy and short(policy[0]["dead_letter_topic"]) != _prefixed(applied, hop.next_topic):
+                yield f"lane {hop.lane} of {kind.name} does not forward to {hop.next_topic}"
+            if (subscription["filter"] or "") != hop.filter:
+                yield f"lane {hop.lane} of {kind.name} takes {subscription['filter'] or 'everything'}"
 
 
 def _pushes_are_accepted(applied: Applied) -> Iterator[str]:

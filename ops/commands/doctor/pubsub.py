@@ -10,7 +10,7 @@ from ops import clients, deadlines, pauses
 from ops.commands.doctor.finding import Finding, failed, ok, skipped
 from ops.target import Target
 from shared.pubsub import pause
-from shared.topology import Lane, Topic, topology
+from shared.topology import Hop, Topic, topology
 
 if TYPE_CHECKING:
     from google.pubsub_v1 import PublisherClient, SubscriberClient
@@ -30,35 +30,36 @@ def check_pubsub(target: Target) -> Iterator[Finding]:
     endpoints: dict[str, str] = {}
     for name, kind in topology().topics.items():
         problems = [*_missing_topics(publisher, target, kind)]
-        for hop in _hops(target, kind):
-            subscription = _subscription(subscriber, hop.path)
+        for expected in _expected(target, kind):
+            subscription = _subscription(subscriber, expected.path)
             if isinstance(subscription, Finding):
                 problems.append(subscription)
             else:
-                problems += [failed(hop.path.rpartition("/")[2], problem) for problem in hop.problems(subscription)]
+                problems += [
+                    failed(expected.path.rpartition("/")[2], problem) for problem in expected.problems(subscription)
+                ]
                 if subscription.push_config.push_endpoint:
                     endpoints[kind.function] = subscription.push_config.push_endpoint
         yield from problems or [ok(f"topics and subscriptions of {name}", "match shared/topology.json")]
     yield from _functions(endpoints)
 
 
-class _Hop:
+class _Expected:
     """One subscription as it should be.
 
     Args:
         target: Where it is.
         kind: Kind of job.
-        topic: Short name of its topic.
-        lane: Settings of its lane; None for the dead-letter subscription.
-        then: Short name of the topic that failed messages go to.
+        hop: Names of the subscription and its topics; None for the dead-letter subscription.
     """
 
-    def __init__(self, target: Target, kind: Topic, topic: str, lane: Lane | None, then: str) -> None:
-        self.path = target.subscription(topic)
-        self._topic = target.topic(topic)
+    def __init__(self, target: Target, kind: Topic, hop: Hop | None) -> None:
+        self.path = target.subscription(hop.subscription if hop else kind.dead_letter_name)
+        self._topic = target.topic(hop.topic if hop else kind.dead_letter_name)
         self._kind = kind
-        self._lane = lane
-        self._then = target.topic(then)
+        self._lane = topology().lanes[hop.lane] if hop else None
+        self._then = target.topic(hop.next_topic) if hop else ""
+        self._filter = hop.filter if hop else ""
 
     def problems(self, found: "Subscription") -> Iterator[str]:
         retention = timedelta(days=topology().dead_letter.retention_days)
@@ -79,6 +80,9 @@ class _Hop:
             )
         if found.state == found.State.RESOURCE_ERROR:
             yield "Pub/Sub cannot push: open the subscription in the Google Cloud console"
+        if found.filter != self._filter:
+            wanted = self._filter or "none"
+            yield f"filter is {found.filter or 'none'}, should be {wanted}: docs/deploy.md says how to upgrade"
         yield from _unlike("ordering", found.enable_message_ordering, self._kind.ordered)
         yield from _unlike("ack deadline", found.ack_deadline_seconds, self._lane.ack_deadline_seconds)
         retry, dead = found.retry_policy, found.dead_letter_policy
@@ -88,11 +92,8 @@ class _Hop:
         yield from _unlike("delivery attempts", dead.max_delivery_attempts, self._lane.max_delivery_attempts)
 
 
-def _hops(target: Target, kind: Topic) -> list[_Hop]:
-    return [
-        *(_Hop(target, kind, hop.topic, topology().lanes[hop.lane], hop.next_topic) for hop in kind.hops),
-        _Hop(target, kind, kind.dead_letter_name, None, ""),
-    ]
+def _expected(target: Target, kind: Topic) -> list[_Expected]:
+    return [_Expected(target, kind, hop) for hop in (*kind.hops, None)]
 
 
 def _seconds(count: int) -> timedelta:

@@ -1,6 +1,6 @@
 # The way of an unordered job: topic, a few quick attempts; then the retry topic, many patient ones; then the dead-letter topic, where it
 # waits for a person. An ordered job has no retry topic: its lane is patient at once, because a job that moved would be overtaken by the
-# later ones of its ordering key. All lanes push to the same function, which is made
+# later ones of its ordering key. Lane bulk reads the same topic as lane main: filters divide its messages by attribute priority. All lanes push to the same function, which is made
 # elsewhere: it may take several topics.
 
 resource "google_pubsub_topic" "main" {
@@ -37,22 +37,28 @@ module "dead_letter" {
 }
 
 locals {
+  only_bulk = "attributes.priority = \"bulk\""
+
   lanes = {
     for lane, settings in var.lanes : lane => {
+      name     = lane == "bulk" ? "${var.topic}-bulk" : lane == "retry" ? one(google_pubsub_topic.retry).name : google_pubsub_topic.main.name
       topic    = lane == "retry" ? one(google_pubsub_topic.retry) : google_pubsub_topic.main
-      forwards = lane == "main" ? one(google_pubsub_topic.retry[*].id) : module.dead_letter.topic_id
+      forwards = contains(["main", "bulk"], lane) ? one(google_pubsub_topic.retry[*].id) : module.dead_letter.topic_id
+      filter   = !contains(keys(var.lanes), "bulk") ? null : lane == "bulk" ? local.only_bulk : lane == "main" ? "NOT ${local.only_bulk}" : null
       settings = settings
     }
   }
 }
 
-# Each subscription is named like the topic that it reads.
+# Each subscription is named like the topic that it reads; lane bulk, which shares its topic, adds its own name. A filter cannot be changed:
+# another one makes Terraform replace the subscription, with all that waits in it. docs/deploy.md says what to do first.
 resource "google_pubsub_subscription" "lane" {
   for_each = local.lanes
 
   project = var.project_id
-  name    = each.value.topic.name
+  name    = each.value.name
   topic   = each.value.topic.id
+  filter  = each.value.filter
 
   ack_deadline_seconds       = each.value.settings.ack_deadline_seconds # also how long Pub/Sub waits for the function's answer
   message_retention_duration = "604800s"
@@ -95,7 +101,7 @@ resource "google_pubsub_subscription" "lane" {
   lifecycle {
     precondition {
       condition     = each.value.settings.ack_deadline_seconds > var.function.timeout_seconds
-      error_message = "${each.value.topic.name}: the ack deadline must be above the function's timeout, or Pub/Sub pushes again what is still being worked on."
+      error_message = "${each.value.name}: the ack deadline must be above the function's timeout, or Pub/Sub pushes again what is still being worked on."
     }
   }
 }

@@ -17,7 +17,7 @@ variable "function" {
 }
 
 variable "lanes" {
-  description = "How patiently each lane retries, as in shared/topology.json: main and retry, or patient alone for ordered jobs."
+  description = "How patiently each lane retries, as in shared/topology.json: main and retry, with or without bulk; or patient alone for ordered jobs."
   type = map(object({
     minimum_backoff_seconds = number
     maximum_backoff_seconds = number
@@ -27,8 +27,8 @@ variable "lanes" {
   nullable = false
 
   validation {
-    condition     = contains(["main and retry", "patient"], join(" and ", sort(keys(var.lanes))))
-    error_message = "lanes must be main and retry, or patient alone."
+    condition     = contains(["main, retry", "bulk, main, retry", "patient"], join(", ", sort(keys(var.lanes))))
+    error_message = "lanes must be main and retry, with or without bulk; or patient alone."
   }
 
   validation {

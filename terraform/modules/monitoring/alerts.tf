@@ -57,8 +57,8 @@ locals {
         reducer  = "REDUCE_MAX"
         group_by = ["resource.label.subscription_id"]
         }, {
-        name     = "age of the oldest job in a retry lane"
-        filter   = "${format(local.subscription, local.retry_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+        name     = "age of the oldest job in a retry or bulk lane"
+        filter   = "${format(local.subscription, local.patient_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
         above    = var.thresholds.retry_lane_age_seconds
         period   = local.minutes[5]
         aligner  = "ALIGN_MAX"

@@ -6,7 +6,7 @@
 locals {
   dashboard_query = {
     applied      = { filter = "${local.dashboard_metric.jobs} AND metric.labels.outcome = \"applied\"", align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = [] }
-    oldest       = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.retry_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"", align = "ALIGN_MAX", reduce = "REDUCE_MAX", by = [] }
+    oldest       = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.patient_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"", align = "ALIGN_MAX", reduce = "REDUCE_MAX", by = [] }
     dead_letters = { filter = "${format(local.subscription, local.dead_letter_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\"", align = "ALIGN_MAX", reduce = "REDUCE_SUM", by = [] }
     holds        = { filter = local.dashboard_metric.holds, align = "ALIGN_DELTA", reduce = "REDUCE_SUM", by = [] }
     sent         = { filter = "${local.dashboard_metric.events} AND metric.labels.metric = \"sent\"", align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = [] }
@@ -15,11 +15,11 @@ locals {
     outcomes = { filter = local.dashboard_metric.jobs, align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.kind", "metric.label.outcome"] }
     reasons  = { filter = "${local.dashboard_metric.jobs} AND metric.labels.reason != \"\"", align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.kind", "metric.label.reason"] }
     events   = { filter = local.dashboard_metric.events, align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.metric"] }
-    ages     = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.retry_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"", align = "ALIGN_MAX", reduce = "REDUCE_MAX", by = ["resource.label.subscription_id"] }
+    ages     = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.patient_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"", align = "ALIGN_MAX", reduce = "REDUCE_MAX", by = ["resource.label.subscription_id"] }
     pauses   = { filter = local.dashboard_metric.paused, align = "ALIGN_DELTA", reduce = "REDUCE_SUM", by = ["metric.label.kind", "metric.label.reason"] }
-    backlog  = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.retry_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\"", align = "ALIGN_MAX", reduce = "REDUCE_SUM", by = ["resource.label.subscription_id"] }
+    backlog  = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.patient_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\"", align = "ALIGN_MAX", reduce = "REDUCE_SUM", by = ["resource.label.subscription_id"] }
     waiting  = { filter = "${format(local.subscription, local.dead_letter_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\"", align = "ALIGN_MAX", reduce = "REDUCE_SUM", by = ["resource.label.subscription_id"] }
-    pushes   = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.retry_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/push_request_count\"", align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.response_class"] }
+    pushes   = { filter = "${format(local.subscription, "${local.main_subscriptions}|${local.patient_subscriptions}")} AND metric.type = \"pubsub.googleapis.com/subscription/push_request_count\"", align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.response_class"] }
     latency  = { filter = "${format(local.service, local.job_functions)} AND metric.type = \"run.googleapis.com/request_latencies\"", align = "ALIGN_PERCENTILE_99", reduce = "REDUCE_MAX", by = ["resource.label.service_name"] }
     webhooks = { filter = local.webhook_requests, align = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.response_code"] }
     in_time  = { filter = "${format(local.service, local.webhook)} AND metric.type = \"run.googleapis.com/request_latencies\"", align = "ALIGN_PERCENTILE_99", reduce = "REDUCE_MAX", by = [] }
