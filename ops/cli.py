@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from ops import console
 from ops.commands import dead_letters, secrets
 from ops.commands.doctor import doctor
+from ops.commands.importing import import_rows
 from ops.commands.logs import logs
 from ops.commands.publish import publish
 from ops.commands.status import status
@@ -62,6 +63,7 @@ def _options(
 
 
 app.command()(publish)
+app.command("import")(import_rows)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(doctor)
 app.command()(status)
