@@ -14,6 +14,7 @@ from ops.commands.doctor import doctor
 from ops.commands.importing import import_rows
 from ops.commands.logs import logs
 from ops.commands.publish import publish
+from ops.commands.reconcile import reconcile
 from ops.commands.status import status
 from ops.errors import sentence
 
@@ -64,6 +65,7 @@ def _options(
 
 app.command()(publish)
 app.command("import")(import_rows)
+app.command()(reconcile)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(doctor)
 app.command()(status)
