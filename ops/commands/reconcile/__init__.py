@@ -126,6 +126,11 @@ def _mend(tables: Tables, wanted: fix.Plan, app_api: AppAPI, target: Target, *, 
     what = f"{wanted.syncs} forced syncs, {wanted.merges} merges, {wanted.deletions} deletions"
     for sentence in wanted.not_mended:
         console.note(f"Not mended: {sentence}")
+    if wanted.opt_ins:
+        console.note(
+            f"{wanted.opt_ins} people opted out at Customer.io and not here, and would be subscribed again: "
+            "take their opt-outs into your records first."
+        )
     if not yes:
         console.note(f"Nothing was changed. --yes publishes {what}.")
         return 0

@@ -40,12 +40,14 @@ class Plan:
         merges: Orphans to merge into the record's person.
         deletions: People to delete; 0 unless deletions were asked for.
         not_mended: A sentence for each kind of difference that stays.
+        opt_ins: Number of people whose opt-out at Customer.io the records take back.
     """
 
     syncs: int
     merges: int
     deletions: int
     not_mended: list[str]
+    opt_ins: int
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -53,6 +55,7 @@ class Plan:
             "merges": self.merges,
             "deletions": self.deletions,
             "not_mended": self.not_mended,
+            "opt_outs_taken_back": self.opt_ins,
         }
 
 
@@ -82,6 +85,7 @@ def plan(tables: Tables, *, people: int, unknown: int, delete_orphans: bool) -> 
         merges=tables.number(f"SELECT COUNT(*) AS n {_MERGED}"),
         deletions=orphans if delete_orphans else 0,
         not_mended=_not_mended(tables, 0 if delete_orphans else orphans),
+        opt_ins=tables.number("SELECT COUNT(*) AS n FROM {differences} WHERE consents > 0 AND NOT opted_out"),
     )
 
 
