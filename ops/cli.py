@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from ops import console
-from ops.commands import dead_letters, secrets
+from ops.commands import backfill, dead_letters, secrets
 from ops.commands.doctor import doctor
 from ops.commands.importing import import_rows
 from ops.commands.logs import logs
@@ -66,6 +66,7 @@ def _options(
 app.command()(publish)
 app.command("import")(import_rows)
 app.command()(reconcile)
+app.add_typer(backfill.app, name="backfill")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(doctor)
 app.command()(status)

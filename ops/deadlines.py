@@ -61,4 +61,4 @@ MERGE_PAUSE_SECONDS = 0.5
 """Longest wait until merged people are gone at Customer.io, and the pause between two looks."""
 
 TABLE_HOURS = 24.0
-"""Life of a reconcile's tables in BigQuery, where a run is killed before it drops them."""
+"""Life of a command's own tables in BigQuery, where it is killed before it drops them."""

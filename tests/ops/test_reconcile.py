@@ -1,4 +1,7 @@
-"""``reconcile`` on a whole stack: what was damaged at Customer.io is named, all of it and nothing else, and mended."""
+"""``reconcile`` and ``backfill`` on a whole stack.
+
+What was damaged at Customer.io is named, all of it and nothing else, and mended; events that got lost come back once.
+"""
 
 import json
 import os
@@ -256,3 +259,39 @@ def test_a_wrong_key_and_a_missing_file_are_one_sentence(ops: Ops) -> None:
     assert result.exit_code == 1
     assert "CUSTOMERIO_APP_API_KEY (secret app-api-key) must be an App API key" in result.stderr
     assert ops("reconcile", "--from", "users.jsonl", "--yes").exit_code == 2
+
+
+def test_events_that_got_lost_come_back_once_each(ops: Ops, stack: RunningStack) -> None:
+    for number in range(12):
+        body = {"transactional_message_id": 7, "to": f"p{number}@example.com", "identifiers": {"id": f"p{number}"}}
+        stack.publish("cio-send", body)
+    reported = until(lambda: _all_reported(stack, deliveries=12), "every event in BigQuery")
+    lost = sorted({delivery for delivery, _ in reported})[:5]
+    with closing(bigquery.client(stack.environment["BIGQUERY_EMULATOR_HOST"], stack.project)) as client:
+        table = f"`{stack.project}.{stack.environment['BIGQUERY_DATASET']}.events`"
+        listed = ", ".join(f"'{delivery}'" for delivery in lost)
+        client.query(f"DELETE FROM {table} WHERE delivery_id IN ({listed}) OR metric = 'opened'").result()
+    left = _rows(stack)
+    assert len(left) < len(reported)
+
+    gap = len(reported) - len(left)
+    dry = json.loads(ops("backfill", "events", "--since", "1h", "--dry-run", "--json").stdout)
+    assert dry == {"deliveries": 12, "events": len(reported), "missing": gap, "published": 0}
+    assert json.loads(ops("backfill", "events", "--since", "1h", "--json").stdout)["published"] == gap
+    until(lambda: len(_rows(stack)) >= len(reported), "the lost events in BigQuery")
+    assert sorted(_rows(stack)) == sorted(reported)
+    assert json.loads(ops("backfill", "events", "--since", "1h", "--json").stdout)["missing"] == 0
+    back = next(row for row in stack.rows("metric = 'opened'"))
+    assert (back["object_type"], back["person_id"][0], back["recipient"][-12:]) == ("email", "p", "@example.com")
+
+
+def _rows(stack: RunningStack) -> list[tuple[str, str]]:
+    return [(row["delivery_id"], row["metric"]) for row in stack.rows("delivery_id IS NOT NULL")]
+
+
+def _all_reported(stack: RunningStack, *, deliveries: int) -> list[tuple[str, str]] | None:
+    """The events of so many deliveries, once all that Customer.io reports are in BigQuery."""
+    known = stack.simulator("deliveries")
+    rows = _rows(stack)
+    is_complete = len(known) == deliveries and len(rows) == sum(len(each["metrics"]) for each in known) > 0
+    return rows if is_complete and not stack.simulator("counts")["webhooks"]["queued"] else None

@@ -11,9 +11,9 @@ from ops import console
 from ops.app_api import Account, AppAPI
 from ops.commands.importing.refusals import Refusals
 from ops.commands.reconcile import compare, fix, people, records, report, values
-from ops.commands.reconcile.tables import Tables, open_tables
 from ops.option_groups import with_option_groups
 from ops.rows import Source, open_rows
+from ops.scratch_tables import Tables, open_tables
 from ops.target import Target, Where
 
 

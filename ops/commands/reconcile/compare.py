@@ -1,6 +1,6 @@
 """The comparison of the application's records with Customer.io's people, in SQL."""
 
-from ops.commands.reconcile.tables import Tables
+from ops.scratch_tables import Tables
 
 RECORD_COLUMNS = {
     "line": "INTEGER",

@@ -10,9 +10,9 @@ import msgspec
 
 from ops import clients, deadlines, job_builder
 from ops.app_api import MAX_LOOKUPS, AppAPI
-from ops.commands.reconcile.tables import Tables
 from ops.errors import OperatorError
 from ops.publishing import ConfirmedPublisher, Outgoing, batches
+from ops.scratch_tables import Tables
 from ops.target import Target
 from shared.topology import topology
 

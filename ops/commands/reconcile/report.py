@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from ops import console
-from ops.commands.reconcile.tables import Tables
 from ops.commands.reconcile.values import is_consent
+from ops.scratch_tables import Tables
 
 KINDS = {
     "consent": "opted out here and subscribed there, or the other way round",

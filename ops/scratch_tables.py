@@ -1,4 +1,4 @@
-"""The tables of one reconcile in BigQuery: loaded from files, filled by queries, dropped at the end."""
+"""Tables of one command in BigQuery: loaded from files, filled by queries, dropped at the end."""
 
 import secrets
 from collections.abc import Iterator, Mapping
