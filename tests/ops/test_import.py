@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,17 @@ def test_a_second_run_publishes_what_changed_and_nothing_else(machine: Machine, 
     records[3]["plan"] = "pro"
     write("users.jsonl", records)
     assert counts(ops("import", "sync", "--from", "users.jsonl", "--json"))["published"] == 1
+
+
+def test_a_new_local_stack_gets_every_row_again(machine: Machine, ops: Ops) -> None:
+    published = machine.watch("cio-sync")
+    write("users.jsonl", users(3))
+    data = Path(".local/data")
+    for _ in range(2):
+        data.mkdir(parents=True)
+        assert counts(ops("import", "sync", "--from", "users.jsonl", "--json"))["published"] == 3
+        shutil.rmtree(data)  # as a stack does when it starts
+    assert len(published(7)) == 6
 
 
 def test_equal_rows_are_as_many_jobs_as_they_are(machine: Machine, ops: Ops) -> None:

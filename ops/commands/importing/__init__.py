@@ -62,7 +62,10 @@ class Files:
     ] = None
     checkpoint: Annotated[
         Path | None,
-        typer.Option("--checkpoint", help="What was published so far.  [default: NAME.KIND.checkpoint]"),
+        typer.Option(
+            "--checkpoint",
+            help="What was published so far.  [default: NAME.KIND.checkpoint; .local/data has the local stack's]",
+        ),
     ] = None
     refused: Annotated[
         Path | None,
@@ -101,7 +104,7 @@ def import_rows(
     stem = f"{name}.{kind}" + ("" if shard.count == 1 else f".{shard.number}-of-{shard.count}")
     refusals = Refusals(files.refused or Path(f"{stem}.refused.jsonl"), with_values=files.with_values)
     attributes = {"priority": "bulk"} | ({} if channel is None else {"channel": channel})
-    path = files.checkpoint or Path(f"{stem}.checkpoint")
+    path = files.checkpoint or _folder(target) / f"{stem}.checkpoint"
     interrupted = False
     with open_rows(source, kind, target) as rows, _progress(name, rows) as advance:
         run = Import(kind, attributes, shard, refusals, advance)
@@ -122,6 +125,12 @@ def import_rows(
         raise typer.Exit(_INTERRUPTED_STATUS)
     if refusals.total or run.count["not_published"]:
         raise typer.Exit(1)
+
+
+def _folder(target: Target) -> Path:
+    """The place of a checkpoint: the local stack begins empty at every start, and so do the imports into it."""
+    data = target.local_directory / "data"
+    return data if target.is_local and data.is_dir() else Path()
 
 
 def _identity(name: str, kind: str, target: Target, shard: Shard) -> str:
