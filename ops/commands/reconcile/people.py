@@ -52,7 +52,7 @@ def write(export: Path, names: set[str], people: Path, attributes: Path) -> Peop
             cells = dict(zip(header, row, strict=False))
             line = {
                 "person": count,
-                "id": cells["id"] or None,
+                "id": cells.get("id") or None,
                 "email": cells.get("email", "").lower() or None,
                 "cio_id": cells.get("cio_id") or None,
                 "raw": msgspec.json.encode(cells).decode(),
