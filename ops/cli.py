@@ -9,11 +9,13 @@ import typer
 from typer.core import TyperGroup
 
 from ops import console
-from ops.commands import dead_letters, secrets
+from ops.commands import backfill, dead_letters, secrets
 from ops.commands.doctor import doctor
+from ops.commands.importing import import_rows
 from ops.commands.logs import logs
 from ops.commands.pause import pause, resume
 from ops.commands.publish import publish
+from ops.commands.reconcile import reconcile
 from ops.commands.status import status
 from ops.commands.trace import trace
 from ops.errors import sentence
@@ -64,6 +66,9 @@ def _options(
 
 
 app.command()(publish)
+app.command("import")(import_rows)
+app.command()(reconcile)
+app.add_typer(backfill.app, name="backfill")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(doctor)
 app.command()(status)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, ProgressColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -35,10 +35,10 @@ def print_json(document: Any) -> None:
     print("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
-def progress() -> Progress:
-    """Create a progress bar on standard error; it shows only in a terminal."""
+def progress(*columns: ProgressColumn) -> Progress:
+    """Create a progress bar on standard error, with rich's own columns by default; it shows only in a terminal."""
     console = _console(stderr=True)
-    return Progress(console=console, transient=True, disable=not console.is_terminal)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def table(*columns: str) -> Table:

@@ -51,3 +51,22 @@ RESUME_POLL_SECONDS = 0.2
 
 FOLLOW_LOGS_SECONDS = 0.3
 """Pause between two looks at the log files."""
+
+APP_API_SECONDS = 30.0
+"""Longest wait for one answer of Customer.io's App API, which may compute a page of people first."""
+
+APP_API_RETRY_SECONDS = 60.0
+APP_API_PAUSE_SECONDS = 1.0
+"""How long a read of the App API is repeated, and the pause in between: its limit is 10 requests a second."""
+
+EXPORT_SECONDS = 3600.0
+EXPORT_MIN_PAUSE_SECONDS = 0.2
+EXPORT_MAX_PAUSE_SECONDS = 10.0
+"""Longest wait for an export, and the pauses between two looks at it."""
+
+MERGE_SECONDS = 120.0
+MERGE_PAUSE_SECONDS = 0.5
+"""Longest wait until merged people are gone at Customer.io, and the pause between two looks."""
+
+TABLE_HOURS = 24.0
+"""Life of a command's own tables in BigQuery, where it is killed before it drops them."""

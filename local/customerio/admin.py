@@ -5,6 +5,7 @@ GET    people             profiles, and suppressed identifiers with "suppressed"
 GET    objects, deliveries, events, counts, faults
 PUT    faults             replace all faults by one or a list: see faults.py
 DELETE faults             remove all faults
+PUT    settings           {"shared_emails": true}: several people may have one email address
 POST   webhooks           queue an event, or a list of them, for signed delivery, byte for byte
 DELETE (/_sim itself, or all)   forget everything
 """
@@ -43,6 +44,7 @@ def add_routes(app: web.Application, workspace: Workspace) -> None:
         ("GET", "/faults", _get_faults),
         ("PUT", "/faults", _put_faults),
         ("DELETE", "/faults", _delete_faults),
+        ("PUT", "/settings", _put_settings),
         ("POST", "/webhooks", _queue_webhooks),
         ("DELETE", "", _reset),
         ("DELETE", "/", _reset),
@@ -115,6 +117,21 @@ async def _put_faults(workspace: Workspace, request: web.Request) -> web.StreamR
     except msgspec.DecodeError as error:
         return _json(400, {"error": str(error)})
     return _json(200, workspace.faults.report())
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True):
+    """Settings of the workspace, until it is reset."""
+
+    shared_emails: bool
+
+
+async def _put_settings(workspace: Workspace, request: web.Request) -> web.StreamResponse:
+    try:
+        settings = msgspec.json.decode(await read_body(request) or b"", type=Settings)
+    except msgspec.DecodeError as error:
+        return _json(400, {"error": str(error)})
+    workspace.state.people.shared_emails = settings.shared_emails
+    return _json(200, settings)
 
 
 async def _queue_webhooks(workspace: Workspace, request: web.Request) -> web.StreamResponse:

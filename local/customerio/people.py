@@ -3,6 +3,9 @@
 Customer.io publishes no rule for some cases. Here the workspace's setting "Allow updates to email using ID" is on, so
 an id may change an email, while only a cio_id may change an id. Suppressing a person blocks all of their identifiers,
 and unsuppressing one of them frees all.
+
+In a workspace that identifies people by id only, several people may have one email address: ``shared_emails`` makes it
+so. Then an address finds the person who had it first.
 """
 
 from collections.abc import Iterator, Mapping
@@ -67,7 +70,14 @@ def _key(kind: str, value: Any) -> Key:
 
 
 class People:
+    """All profiles.
+
+    Attributes:
+        shared_emails: Whether several people may have one email address.
+    """
+
     def __init__(self) -> None:
+        self.shared_emails = False
         self._index: dict[Key, Person] = {}
         self._suppressed: dict[Key, frozenset[Key]] = {}
 
@@ -160,6 +170,9 @@ class People:
             value = attributes.get(kind)
             if value is None or (wanted := _key(kind, value)) == key or self._index.get(wanted) is person:
                 continue
+            if kind == "email" and self.shared_emails and wanted not in self._suppressed:
+                self._rename(person, kind, str(value))
+                continue
             fixed = kind == "id" and person.id is not None and key[0] != "cio_id"
             if fixed or wanted in self._index or wanted in self._suppressed:
                 outcome = "attribute_update_failure"
@@ -172,16 +185,27 @@ class People:
 
     def _rename(self, person: Person, kind: str, value: str) -> None:
         old = getattr(person, kind)
-        if old is not None:
-            self._index.pop(_key(kind, old), None)
         setattr(person, kind, value)
-        self._index[_key(kind, value)] = person
+        if old is not None:
+            self._free(_key(kind, old), person)
+        if kind != "email" or _key(kind, value) not in self._index:
+            self._index[_key(kind, value)] = person
 
     def _forget(self, person: Person) -> None:
-        for key in [*self._keys(person), ("cio_id", person.cio_id)]:
-            self._index.pop(key, None)
+        for key in [("cio_id", person.cio_id), *self._keys(person)]:
+            self._free(key, person)
         if person.anonymous_id is not None:
             self._index.pop(("anonymous_id", person.anonymous_id), None)
+
+    def _free(self, key: Key, person: Person) -> None:
+        """Take the key off the person. Where addresses are shared it goes to the next one who has it."""
+        if self._index.get(key) is not person:
+            return
+        del self._index[key]
+        if key[0] == "email" and self.shared_emails:
+            others = (each for each in self if each is not person and each.email and _key("email", each.email) == key)
+            if (heir := next(others, None)) is not None:
+                self._index[key] = heir
 
     def _keys(self, person: Person) -> set[Key]:
         return {_key(kind, value) for kind in _IDENTIFIERS if (value := getattr(person, kind)) is not None}

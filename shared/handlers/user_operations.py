@@ -68,15 +68,21 @@ def operations(user: UserRecord | UserDeleted, plan: Apply) -> list[TrackOperati
             return unsuppress + [_operation(user, "identify", attributes=each) for each in _identified(user, plan)]
 
 
+def forced_attributes(user: UserRecord) -> dict[str, Any]:
+    """List the attributes that a forced sync of the record writes. None clears one that was set elsewhere."""
+    return user.attributes | user.consent | dict.fromkeys(user.empty)
+
+
 def _identified(user: UserRecord, plan: Apply) -> list[dict[str, Any]]:
     """The record's attributes and switches, with what is to be cleared as null; in several steps if it is too much."""
-    # What the application knows to be empty may have been set elsewhere.
-    cleared = sorted({*plan.vanished, *(user.empty if user.force else ())})
     attributes = user.attributes | plan.consent
-    whole = attributes | dict.fromkeys(cleared)
+    # What the application knows to be empty may have been set elsewhere.
+    written = forced_attributes(user) if user.force else attributes
+    whole = written | dict.fromkeys(plan.vanished)
     body = {"type": "person", "action": "identify", "identifiers": {"id": user.id}, "attributes": whole}
     if len(whole) <= job_limits.MAX_ATTRIBUTES and len(msgspec.json.encode(body)) <= job_limits.MAX_ITEM_BYTES:
         return [whole]
+    cleared = sorted(name for name, value in whole.items() if value is None)
     return [dict.fromkeys(names) for names in batched(cleared, _MAX_CLEARED, strict=False)] + [attributes]
 
 

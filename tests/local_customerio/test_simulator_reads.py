@@ -275,3 +275,24 @@ async def test_the_workspace_is_counted_and_needs_a_key(app: httpx.AsyncClient, 
     async with httpx.AsyncClient(base_url=sim.app_url) as stranger:
         assert (await stranger.get("/v1/workspaces")).status_code == 401
         assert (await stranger.get("/v1/info/ip_addresses")).status_code == 200
+
+
+async def test_an_address_is_one_persons_unless_the_workspace_shares_them(
+    sim: Simulator, app: httpx.AsyncClient, track: httpx.AsyncClient
+) -> None:
+    async def found() -> list[str | None]:
+        results = (await read(app, "/v1/customers", email="twin@example.com"))["results"]
+        return [person["id"] for person in results]
+
+    await track.put("/api/v1/customers/first", json={"email": "twin@example.com"})
+    await track.put("/api/v1/customers/second", json={"email": "Twin@example.com"})
+    assert sim.workspace.state.counts.report()["outcomes"]["attribute_update_failure"] == 1
+
+    assert (await app.put("/_sim/settings", json={"shared_emails": True})).status_code == 200
+    await track.put("/api/v1/customers/second", json={"email": "Twin@example.com"})
+    people = (await app.get("/_sim/people")).json()
+    assert [person["email"] for person in people] == ["twin@example.com", "Twin@example.com"]
+    assert await found() == ["first"]
+    await track.delete("/api/v1/customers/first")
+    assert await found() == ["second"]
+    assert (await app.put("/_sim/settings", json={"shared": True})).status_code == 400

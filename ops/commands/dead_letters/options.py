@@ -24,7 +24,7 @@ def _kind(text: str) -> str:
     return text
 
 
-def _instant(text: str) -> datetime:
+def instant_option(text: str) -> datetime:
     try:
         return instant(text)
     except ValueError as error:
@@ -61,14 +61,14 @@ class Filters:
     since: Annotated[
         datetime | None,
         typer.Option(
-            parser=_instant,
+            parser=instant_option,
             metavar="AGE|TIME",
             help="Only those that failed at or after this time, e.g. 2h, 3d or 2026-05-01T12:00Z.",
         ),
     ] = None
     before: Annotated[
         datetime | None,
-        typer.Option(parser=_instant, metavar="AGE|TIME", help="Only those that failed before this time."),
+        typer.Option(parser=instant_option, metavar="AGE|TIME", help="Only those that failed before this time."),
     ] = None
     person: Annotated[
         str | None,
