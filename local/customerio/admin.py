@@ -3,6 +3,7 @@
 GET    requests?since=N   every request with n > N: n, method, path, host, auth, status, body, time, items, errors
 GET    people             profiles, and suppressed identifiers with "suppressed": true
 GET    objects, deliveries, events, counts, faults
+       ?latest=N on people, objects, deliveries and events: only the last N of the list
 PUT    faults             replace all faults by one or a list: see faults.py
 DELETE faults             remove all faults
 POST   webhooks           queue an event, or a list of them, for signed delivery, byte for byte
@@ -10,6 +11,7 @@ DELETE (/_sim itself, or all)   forget everything
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from itertools import batched
@@ -63,7 +65,12 @@ async def _not_found(_workspace: Workspace, _request: web.Request) -> web.Stream
 
 def _listing(values: Callable[[Workspace], Iterable[object]]) -> Handler:
     async def handler(workspace: Workspace, request: web.Request) -> web.StreamResponse:
-        return await _stream(request, values(workspace))
+        latest = request.query.get("latest")
+        if latest is None:
+            return await _stream(request, values(workspace))
+        if not latest.isdecimal():
+            return _json(400, {"error": "latest must be a whole number"})
+        return await _stream(request, deque(values(workspace), maxlen=int(latest)))
 
     return handler
 
