@@ -63,6 +63,7 @@ class Flow:
         dead = {kind: self._backlog(subscriptions, shape.dead_letter_name) for kind, shape in job_topics().items()}
         for kind, shape in topology().topics.items():
             values |= self._topic(kind, shape, subscriptions, rates)
+        values["published.some"] = "yes" if any(topic["published"] for topic in stats["topics"].values()) else "no"
         values["dead.total"] = str(sum(dead.values()))
         values["customerio.rate"] = per_second(rates["requests"])
         values["customerio.speed"] = speed(rates["requests"])

@@ -26,6 +26,7 @@ class Field:
         value: Text that the field starts with.
         hint: A sentence below the field.
         choices: Accepted values of a choice.
+        stands_for: Further fields of the body, whose errors are shown here.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Field:
     value: str = ""
     hint: str = ""
     choices: tuple[str, ...] = ()
+    stands_for: tuple[str, ...] = ()
 
     @property
     def is_short(self) -> bool:
@@ -78,7 +80,15 @@ FORMS = {
             "One transactional message to one person, through the App API.",
             (
                 Field("channel", "Channel", "attribute", "email", choices=CHANNELS),
-                Field("transactional_message_id", "Template", "template", "7", "Number or trigger name."),
+                Field(
+                    "transactional_message_id",
+                    "Template",
+                    "template",
+                    "7",
+                    "Number or trigger name.",
+                    # A message without a template needs these, which the form has no fields for.
+                    stands_for=("body", "subject", "from"),
+                ),
                 _PERSON,
                 Field("to", "To", "text", "ada@example.com", "bounce@… bounces, drop@… is dropped."),
                 Field("message_data", "Message data", "object", '{"order": 1001}', "A JSON object for the template."),
@@ -197,8 +207,10 @@ def _copies(text: str) -> int:
 def _at_its_field(form: Form, error: InvalidJob) -> FormError:
     """Find the field that an error's path begins with. An error in no field of the form names its path."""
     top = error.field.partition(".")[0].partition("[")[0]
-    names = {field.name for field in form.fields}
+    names = {name: field.name for field in form.fields for name in (*field.stands_for, field.name)}
+    problem = (
+        error.problem if error.field in {field.name for field in form.fields} else f"{error.field} {error.problem}"
+    )
     if top not in names:
-        return FormError("more" if "more" in names and top != "body" else "", f"{error.field} {error.problem}")
-    deeper = error.field != top
-    return FormError(top, f"{error.field} {error.problem}" if deeper else error.problem)
+        return FormError("more" if "more" in names and top != "body" else "", problem)
+    return FormError(names[top], problem)

@@ -17,6 +17,8 @@ from local.console.sources import SourceError, Sources
 from local.stack.threads import in_daemon_thread
 
 _MAX_JOBS_SHOWN = 40
+# The second one finds the rows that arrived between the queries of the first.
+_REPORTS_PER_CHANGE = 2
 _NO_STATS: Mapping[str, Any] = {"topics": {}, "subscriptions": {}}
 
 
@@ -40,6 +42,7 @@ class State:
         self._reporting: asyncio.Task[None] | None = None
         self._reported_at = -deadlines.CONSOLE_REPORT_SECONDS
         self._reported_counts = ""
+        self._reports_due = 0
         self._listed_counts = ""
         self._parts: dict[str, str] = {}
 
@@ -69,19 +72,23 @@ class State:
             self._parts["people"] = self._pages.people(await self._sources.people())
             self._parts["deliveries"] = self._pages.deliveries(await self._sources.deliveries())
             self._listed_counts = counts
-        self._start_reports(f"{values['webhooks.sent']} {values['kind.events.waiting']}")
+        self._start_reports(f"{values['webhooks.sent']} {values['bigquery.words']}")
         return dict(self._parts)
 
     def _start_reports(self, counts: str) -> None:
         """Query BigQuery in the background when something arrived there; the numbers do not wait for it."""
-        due = time.monotonic() - self._reported_at >= deadlines.CONSOLE_REPORT_SECONDS
-        if due and counts != self._reported_counts and (self._reporting is None or self._reporting.done()):
-            self._reporting = asyncio.create_task(self._read_reports(counts))
+        if counts != self._reported_counts:
+            self._reported_counts = counts
+            self._reports_due = _REPORTS_PER_CHANGE
+        is_running = self._reporting is not None and not self._reporting.done()
+        is_time = time.monotonic() - self._reported_at >= deadlines.CONSOLE_REPORT_SECONDS
+        if self._reports_due and is_time and not is_running:
+            self._reports_due -= 1
+            self._reporting = asyncio.create_task(self._read_reports())
 
-    async def _read_reports(self, counts: str) -> None:
+    async def _read_reports(self) -> None:
         try:
             self._parts["reports"] = self._pages.reports(await in_daemon_thread(self._query))
-            self._reported_counts = counts
         except Exception as error:  # noqa: BLE001 - whatever BigQuery's client raises, the rest of the page goes on
             reason = f"BigQuery does not answer ({type(error).__name__})."
             self._parts["reports"] = self._pages.message("No reports", reason)
