@@ -75,6 +75,8 @@ class Console:
         self._pages = Pages()
         self._state = State(environment, logs, self._sources, self._pages)
         self._live = Live(self._state.read)
+        # Each look leases the dead letters. Two at once would each see a part of them.
+        self._leasing = asyncio.Lock()
 
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
@@ -133,34 +135,35 @@ class Console:
         return HTMLResponse(self._pages.trace(record))
 
     async def list_dead_letters(self, _request: Request) -> Response:
-        return await self._in_thread(self._dead_letters)
+        return await self._with_leases(self._dead_letters)
 
     async def payload(self, request: Request) -> Response:
         kind, job_id = _dead_letter(request)
-        return await self._in_thread(
+        return await self._with_leases(
             lambda: self._pages.payload(dead_letters.documents(self._target, kind, job_id)),
         )
 
     async def replay(self, request: Request) -> Response:
         kind, job_id = _dead_letter(request)
-        return await self._in_thread(
+        return await self._with_leases(
             lambda: self._dead_letters(f"Replayed {dead_letters.replay(self._target, kind, job_id)}.")
         )
 
     async def discard(self, request: Request) -> Response:
         kind, job_id = _dead_letter(request)
-        return await self._in_thread(
+        return await self._with_leases(
             lambda: self._dead_letters(f"Discarded {dead_letters.discard(self._target, kind, job_id)}.")
         )
 
     def _dead_letters(self, note: str = "") -> str:
-        listed = dead_letters.listed(self._target, list(job_topics()))
-        return self._pages.dead_letters(listed, len(listed), note)
+        listed, total = dead_letters.listed(self._target, list(job_topics()))
+        return self._pages.dead_letters(listed, total, note)
 
-    async def _in_thread(self, render: Callable[[], str]) -> Response:
-        """Run work that blocks. A failure that a person can act on is shown as its sentence."""
+    async def _with_leases(self, render: Callable[[], str]) -> Response:
+        """Run work on dead letters, which blocks. A failure that a person can act on is shown as its sentence."""
         try:
-            return HTMLResponse(await in_daemon_thread(render))
+            async with self._leasing:
+                return HTMLResponse(await in_daemon_thread(render))
         except Exception as error:
             if (problem := sentence(error)) is None:
                 raise

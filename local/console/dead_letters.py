@@ -33,18 +33,19 @@ class Listed:
     failed_at: str
 
 
-def listed(target: Target, kinds: Sequence[str]) -> list[Listed]:
+def listed(target: Target, kinds: Sequence[str]) -> tuple[list[Listed], int]:
     """List the latest dead letters of the given kinds, newest first. They stay where they are.
+
+    Returns:
+        At most ``MAX_SHOWN`` of them, and the number of all that were found.
 
     Raises:
         OperatorError: if Pub/Sub does not answer.
     """
-    if not kinds:
-        return []
     with open_batch(target, kinds, Selection(), wait=deadlines.PULL_SECONDS, limit=_MAX_READ) as batch:
         latest = sorted(batch.matching, key=lambda letter: letter.arrived_at, reverse=True)[:MAX_SHOWN]
         view = View(target.project, reveal=False)
-        return [_listed(letter, view) for letter in latest]
+        return [_listed(letter, view) for letter in latest], len(batch.matching)
 
 
 def documents(target: Target, kind: str, job_id: str) -> list[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.console.browser import SCREENSHOTS, chromium, console_page
-from tests.stack.stack_helpers import RunningStack, running_stack
+from tests.stack.stack_helpers import RunningStack, running_stack, until
 
 SOON = 30_000  # milliseconds; on a machine that runs other tests too
 
@@ -79,6 +79,7 @@ def test_jobs_wait_while_customerio_is_down_and_finish_when_it_is_back(page: Pag
     waiting = page.locator('.kinds [data-text="kind.send.waiting"]')
     expect(waiting).to_have_text("50", timeout=SOON)
     expect(page.locator(".picture.wide .customerio")).to_contain_text("Down")
+    page.evaluate("scrollTo(0, 0)")
     page.screenshot(path=SCREENSHOTS / "down-1280-light.png", full_page=True)
     page.get_by_role("button", name="Working", exact=True).click()
     expect(waiting).to_have_text("0", timeout=2 * SOON)
@@ -108,11 +109,11 @@ def test_a_dead_letter_shows_its_payload_when_asked_and_is_replayed_or_discarded
     page.get_by_role("button", name="Close").click()
     page.once("dialog", lambda dialog: dialog.accept())
     rows.first.get_by_role("button", name=re.compile("^Discard")).click()
-    expect(page.locator("#dead-letter-list .note")).to_have_text("Discarded 1.", timeout=SOON)
+    expect(page.locator("#dead-letter-note")).to_have_text("Discarded 1.", timeout=SOON)
     expect(rows).to_have_count(1)
     rows.first.get_by_role("button", name=re.compile("^Replay")).click()
     # It still cannot succeed, so it comes back.
-    expect(page.locator("#dead-letter-list .note")).to_have_text("Replayed 1.", timeout=SOON)
+    expect(page.locator("#dead-letter-note")).to_have_text("Replayed 1.", timeout=SOON)
     expect(rows).to_have_count(1, timeout=SOON)
 
 
@@ -149,13 +150,30 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
     assert {"hold", "switch-down", "kind-send", "field-to", "field-copies"} <= reached
 
 
+@pytest.fixture(scope="module")
+def busy(stack: RunningStack) -> RunningStack:
+    """A stack with something on every part of the page."""
+    stack.publish(
+        "cio-identify", {"identifiers": {"id": "42"}, "attributes": {"email": "ada@example.com", "plan": "pro"}}
+    )
+    stack.publish("cio-identify", {"identifiers": {"id": "x" * 151}})
+    for address in ("ada@example.com", "grace@example.com", "bounce@example.com", "unsubscribe@example.com"):
+        for _ in range(3):
+            stack.publish(
+                "cio-send", {"to": address, "identifiers": {"id": "42"}, "transactional_message_id": 7}, channel="email"
+            )
+    until(lambda: len(stack.rows("metric = 'opened'")) >= 9, "events in BigQuery")
+    return stack
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_width_or_colour_scheme_needs_sideways_scrolling(
-    browser: Browser, stack: RunningStack, width: int, dark: bool
+    browser: Browser, busy: RunningStack, width: int, dark: bool
 ) -> None:
-    with console_page(browser, stack.environment["CONSOLE_URL"], width=width, dark=dark) as page:
-        expect(page.locator(".chart").first).to_be_visible(timeout=SOON)
+    with console_page(browser, busy.environment["CONSOLE_URL"], width=width, dark=dark) as page:
+        expect(page.locator("figure", has_text="Why messages bounced").locator("tr").nth(1)).to_be_visible(timeout=SOON)
+        expect(page.locator(".dead-letters tbody tr").first).to_be_visible(timeout=SOON)
         assert page.evaluate("document.documentElement.scrollWidth") == width
         page.screenshot(path=SCREENSHOTS / f"console-{width}-{'dark' if dark else 'light'}.png", full_page=True)
 

@@ -5,8 +5,9 @@
   const held = document.getElementById("hold");
   const liveState = document.getElementById("live-state");
   const detail = document.getElementById("detail");
-  let deadLetters = document.querySelector('[data-text="dead.total"]').textContent;
+  const deadLetters = document.getElementById("dead-letter-list");
   let pending = new Map();
+  let isPressed = false;
 
   function isHeld() {
     return held.getAttribute("aria-pressed") === "true";
@@ -31,10 +32,11 @@
     for (const element of document.querySelectorAll("[data-condition]")) {
       element.setAttribute("aria-pressed", String(element.dataset.condition === values["customerio.condition"]));
     }
-    if (values["dead.total"] !== deadLetters) {
-      deadLetters = values["dead.total"];
-      htmx.trigger("#dead-letter-list", "changed");
+    const listed = deadLetters.querySelector("[data-listed]");
+    if (listed && listed.dataset.listed !== values["dead.total"] && deadLetters.dataset.total !== values["dead.total"]) {
+      htmx.trigger(deadLetters, "changed");
     }
+    deadLetters.dataset.total = values["dead.total"];
   }
 
   // htmx keeps the focus on an element with an id when its part is swapped.
@@ -50,9 +52,25 @@
     target.scrollTop = scrolled;
   }
 
+  // Nothing moves under a pointer that is pressed: the click would miss what it was meant for.
   function receive(name, text) {
-    if (isHeld()) pending.set(name, text);
+    if (isHeld() || isPressed) pending.set(name, text);
     else showPart(name, text);
+  }
+
+  function showPending() {
+    if (isHeld() || isPressed) return;
+    const waiting = pending;
+    pending = new Map();
+    waiting.forEach((text, name) => showPart(name, text));
+  }
+
+  document.addEventListener("pointerdown", () => { isPressed = true; });
+  for (const name of ["pointerup", "pointercancel"]) {
+    document.addEventListener(name, () => {
+      isPressed = false;
+      setTimeout(showPending);
+    });
   }
 
   function setLive(state, text) {
@@ -74,9 +92,7 @@
       return;
     }
     setLive("connected", "Live");
-    const waiting = pending;
-    pending = new Map();
-    waiting.forEach((text, name) => showPart(name, text));
+    showPending();
   });
 
   document.addEventListener("click", async (event) => {
