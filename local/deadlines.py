@@ -85,6 +85,8 @@ CONSOLE_RATE_SECONDS: Final = 3.0
 CONSOLE_SOURCE_SECONDS: Final = 3.0
 # How late Customer.io answers where the page's switch says "slow".
 CONSOLE_SLOW_ANSWER_SECONDS: Final = 3.0
+# Longest wait for one pull of outcomes, above EMPTY_PULL_WAIT_SECONDS.
+CONSOLE_PULL_SECONDS: Final = 15.0
 # A browser whose stream was cut tries again after this long.
 CONSOLE_RECONNECT_SECONDS: Final = 1.0
 # How long a stopping console waits for its open streams, which never end by themselves.

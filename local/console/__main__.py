@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from pathlib import Path
 
 import uvicorn
 
@@ -15,10 +14,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local.console", description="The console of the local stack.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--logs", type=Path, default=Path(".local") / "logs", help="folder of the functions' logs")
     options = parser.parse_args()
     uvicorn.run(
-        application(os.environ, options.logs),
+        application(os.environ),
         host=options.host,
         port=options.port,
         access_log=False,

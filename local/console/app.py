@@ -1,7 +1,7 @@
 """The console's routes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +20,7 @@ from local.console import conditions, dead_letters, publishing
 from local.console.flow import job_topics
 from local.console.forms import FORMS, Form, FormError, build
 from local.console.live import Live
+from local.console.outcome_feed import OutcomeFeed
 from local.console.pages import Pages
 from local.console.security import ALLOWED_HOSTS, SameOriginOnly
 from local.console.sources import SourceError, Sources
@@ -27,6 +28,7 @@ from local.console.state import State
 from local.stack.threads import in_daemon_thread
 from ops.errors import sentence
 from ops.target import Target
+from shared.outcome_message import OutcomeMessage
 
 _STATIC = Path(__file__).with_name("static")
 # htmx as the package django-js-lib-htmx ships it.
@@ -34,14 +36,13 @@ _HTMX = Path(str(files("js_lib_htmx"))) / "static" / "htmx"
 _MAX_FORM_BYTES = 1_000_000
 
 
-def application(environment: Mapping[str, str], logs: Path) -> Starlette:
+def application(environment: Mapping[str, str]) -> Starlette:
     """Build the console.
 
     Args:
         environment: Variables of ``stack.env``.
-        logs: Folder of the functions' log files.
     """
-    console = Console(environment, logs)
+    console = Console(environment)
     return Starlette(
         routes=[
             Route("/", console.page),
@@ -68,13 +69,13 @@ def application(environment: Mapping[str, str], logs: Path) -> Starlette:
 class Console:
     """Handlers of the routes, and what they share."""
 
-    def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self._target = Target(environment["GOOGLE_CLOUD_PROJECT"], "", environment)
-        self._logs = logs
         self._sources = Sources(environment)
         self._pages = Pages()
-        self._state = State(environment, logs, self._sources, self._pages)
-        self._live = Live(self._state.read)
+        self._state = State(environment, self._sources, self._pages)
+        feed = OutcomeFeed(environment, self._take_outcomes)
+        self._live = Live(self._state.read, feed.follow)
         # Each look leases the dead letters. Two at once would each see a part of them.
         self._leasing = asyncio.Lock()
 
@@ -86,11 +87,12 @@ class Console:
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+            await self._live.close()
             await self._sources.close()
 
     async def page(self, _request: Request) -> Response:
         values, condition = await self._state.values()
-        return HTMLResponse(self._pages.page(values, condition, str(self._logs)))
+        return HTMLResponse(self._pages.page(values, condition))
 
     async def live_events(self, _request: Request) -> Response:
         return StreamingResponse(self._live.stream(), media_type="text/event-stream")
@@ -127,12 +129,11 @@ class Console:
 
     async def trace(self, request: Request) -> Response:
         kind, job_id = request.path_params["kind"], request.path_params["job_id"]
-        await in_daemon_thread(self._state.jobs.refresh)
         record = self._state.jobs.find(kind, job_id)
         if record is None:
-            text = "No attempt of this job is in the functions' logs yet: it waits in its lane."
+            text = "No attempt of this job is known. It waits in its lane, or its function works on it."
             return HTMLResponse(self._pages.message("Nothing is known yet", text))
-        return HTMLResponse(self._pages.trace(record))
+        return HTMLResponse(await self._state.trace(record))
 
     async def list_dead_letters(self, _request: Request) -> Response:
         return await self._with_leases(self._dead_letters)
@@ -154,6 +155,10 @@ class Console:
         return await self._with_leases(
             lambda: self._dead_letters(f"Discarded {dead_letters.discard(self._target, kind, job_id)}.")
         )
+
+    def _take_outcomes(self, outcomes: Sequence[OutcomeMessage]) -> None:
+        self._state.jobs.add(outcomes)
+        self._live.hurry()
 
     def _dead_letters(self, note: str = "") -> str:
         listed, total = dead_letters.listed(self._target, list(job_topics()))

@@ -20,9 +20,6 @@ _FAST_PER_SECOND = 20.0
 _KEPT_SAMPLES = 30
 
 
-_EVENTS = topology().topics["events"]
-
-
 class Rates:
     """Per-second rates of growing counters, averaged over the last seconds."""
 
@@ -76,7 +73,11 @@ class Flow:
         values["webhooks.sent"] = str(sent)
         values["webhooks.words"] = f"{counted(sent, 'event')} sent"
         values["webhooks.short"] = counted(sent, "event")
-        rows = sum(self._subscription(subscriptions, hop.topic).get("acked", 0) for hop in _EVENTS.hops)
+        rows = sum(
+            self._subscription(subscriptions, hop.topic).get("acked", 0)
+            for kind in archived_kinds()
+            for hop in topology().topics[kind].hops
+        )
         values["bigquery.words"] = f"{counted(rows, 'row')} by archive"
         values["bigquery.short"] = counted(rows, "row")
         return values
@@ -138,6 +139,11 @@ def job_topics() -> Mapping[str, Topic]:
 def customerio_kinds() -> list[str]:
     """Kinds of jobs that end at Customer.io, in the order of the page."""
     return [kind for kind, shape in topology().topics.items() if shape.rate is not None]
+
+
+def archived_kinds() -> list[str]:
+    """Kinds of messages that end in BigQuery: events and outcomes."""
+    return [kind for kind, shape in topology().topics.items() if shape.function == topology().topics["events"].function]
 
 
 def per_second(rate: float) -> str:

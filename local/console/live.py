@@ -20,10 +20,13 @@ class Live:
 
     Args:
         read: Reads all parts. A failure is logged, and the next reading is tried as usual.
+        follow: Runs while anybody watches, and is cancelled when the last watcher leaves.
     """
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: Read, follow: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         self._read = read
+        self._follow = follow
+        self._following: asyncio.Task[None] | None = None
         self._parts: dict[str, str] = {}
         self._version = 0
         self._watchers = 0
@@ -59,9 +62,7 @@ class Live:
         """Server-sent events for one watcher: each is named after its part and has JSON text as data."""
         sent: dict[str, str] = {}
         seen = 0
-        self._watchers += 1
-        self._watched.set()
-        self._hurry.set()
+        self._add_watcher()
         try:
             yield _RETRY_LINE
             while True:
@@ -74,6 +75,24 @@ class Live:
                         yield f"event: {name}\ndata: {json.dumps(text)}\n\n".encode()
                 sent = parts
         finally:
-            self._watchers -= 1
-            if not self._watchers:
-                self._watched.clear()
+            self._remove_watcher()
+
+    async def close(self) -> None:
+        """End what runs while anybody watches."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+
+    def _add_watcher(self) -> None:
+        self._watchers += 1
+        if self._watchers == 1 and self._follow is not None:
+            self._following = asyncio.create_task(self._follow())
+        self._watched.set()
+        self._hurry.set()
+
+    def _remove_watcher(self) -> None:
+        self._watchers -= 1
+        if not self._watchers:
+            self._watched.clear()
+            if self._following is not None:
+                self._following.cancel()

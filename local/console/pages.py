@@ -8,10 +8,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from local.console import conditions, layout
-from local.console.flow import Values, customerio_kinds
+from local.console.flow import Values, archived_kinds, customerio_kinds
 from local.console.forms import FORMS, FormError
-from local.console.jobs import JobRecord
+from local.console.jobs import JobRecord, state, words
 from local.console.reports import Reports
+from local.console.trace import Step
 
 FIRST_JOB = ".venv/bin/python -m ops publish send --person 42 --set to=ada@example.com --set transactional_message_id=7"
 # Metrics of a delivery in the order of its life, of which the page shows the latest.
@@ -29,27 +30,27 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.filters |= {"words": words, "state": state}
         self._templates.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
-    def page(self, values: Values, condition: str, logs: str) -> str:
+    def page(self, values: Values, condition: str) -> str:
         return self._render(
             "page.html",
             values=values,
             pictures=(layout.wide(), layout.narrow()),
-            kinds=[*customerio_kinds(), "events"],
+            kinds=[*customerio_kinds(), *archived_kinds()],
             conditions=conditions.CONDITIONS,
             condition=condition,
             other=conditions.OTHER,
             first_job=FIRST_JOB,
-            logs=logs,
             **self._form_context("send"),
         )
 
     def jobs(self, records: Sequence[JobRecord]) -> str:
         return self._render("jobs.html", records=records, first_job=FIRST_JOB)
 
-    def trace(self, record: JobRecord) -> str:
-        return self._render("trace.html", record=record)
+    def trace(self, record: JobRecord, steps: Sequence[Step], problem: str = "") -> str:
+        return self._render("trace.html", record=record, steps=steps, problem=problem)
 
     def people(self, people: Sequence[Mapping[str, Any]]) -> str:
         return self._render("people.html", people=[each for each in people if not each["suppressed"]])

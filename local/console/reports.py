@@ -1,12 +1,16 @@
-"""The page's charts: how far messages came, how soon they were opened, why they bounced. Read from BigQuery's views."""
+"""The page's charts and the history of jobs, read from BigQuery's tables and views."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from local import bigquery
+from local.console.jobs import latency_text
+from local.console.trace import DeliveryEvent
+from shared.outcome_message import OutcomeMessage
 
 _STAGES = ("sent", "delivered", "opened", "clicked", "bounced", "unsubscribed")
+_LIFE = ("drafted", "attempted", "sent", "delivered", "opened", "clicked", "converted", "bounced", "unsubscribed")
 _FUNNEL = """
     SELECT SUM(sent) AS sent, SUM(delivered) AS delivered, SUM(opened) AS opened, SUM(clicked) AS clicked,
       SUM(bounced) AS bounced, SUM(unsubscribed) AS unsubscribed
@@ -22,6 +26,15 @@ _BOUNCES = """
     SELECT domain, reason, SUM(bounces) AS bounces
     FROM `{dataset}.bounce_reasons` GROUP BY domain, reason ORDER BY bounces DESC LIMIT 5
 """
+_LATENCY = """
+    SELECT kind, p50_seconds, p95_seconds FROM `{dataset}.job_latency`
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY kind ORDER BY hour DESC) = 1 ORDER BY kind
+"""
+_OUTCOMES = "SELECT * FROM `{dataset}.job_outcomes` ORDER BY settled_at DESC LIMIT 500"
+_EVENTS = """
+    SELECT metric, COALESCE(event_time, received_at) AS happened_at, failure_message
+    FROM `{dataset}.events_deduplicated` WHERE delivery_id = @delivery_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +43,26 @@ class Bar:
 
     Args:
         label: Text beside the bar.
-        count: Number that it stands for.
         share: Its length, from 0 to 1.
-        note: Text behind the number, such as a percentage.
+        value: Text behind the bar: what it stands for.
+        note: Text behind the value, such as a percentage.
     """
 
     label: str
-    count: int
     share: float
+    value: str
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """The bars of each chart. A chart without data has none."""
+    """The bars of each chart, and the latest outcomes of jobs. A chart without data has no bars."""
 
     funnel: Sequence[Bar]
+    latency: Sequence[Bar]
     time_to_open: Sequence[Bar]
     bounces: Sequence[Bar]
+    outcomes: Sequence[OutcomeMessage]
 
 
 class ReportReader:
@@ -69,16 +84,35 @@ class ReportReader:
             GoogleAPIError: if BigQuery does not answer.
         """
         counted = self._rows(_FUNNEL)[0]
-        opened = [int(row["seconds"]) for row in self._rows(_TIME_TO_OPEN)]
+        latencies = {str(row["kind"]): (row["p50_seconds"], row["p95_seconds"]) for row in self._rows(_LATENCY)}
         bounces = [
             (f"{row['domain'] or 'unknown domain'}: {row['reason'] or 'no reason given'}", int(row["bounces"]))
             for row in self._rows(_BOUNCES)
         ]
-        funnel = funnel_bars({stage: int(counted[stage] or 0) for stage in _STAGES})
-        return Reports(funnel, columns(opened), bars(bounces))
+        return Reports(
+            funnel=funnel_bars({stage: int(counted[stage] or 0) for stage in _STAGES}),
+            latency=latency_bars(latencies),
+            time_to_open=columns([int(row["seconds"]) for row in self._rows(_TIME_TO_OPEN)]),
+            bounces=bars(bounces),
+            outcomes=[_outcome(row) for row in self._rows(_OUTCOMES)],
+        )
 
-    def _rows(self, query: str) -> list[Any]:
-        return list(self._client.query_and_wait(query.format(dataset=self._dataset)))
+    def events(self, delivery_id: str) -> list[DeliveryEvent]:
+        """Read what Customer.io reported about one message, in the order of its life.
+
+        Raises:
+            GoogleAPIError: if BigQuery does not answer.
+        """
+        from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter  # noqa: PLC0415 - as the client
+
+        parameter = ScalarQueryParameter("delivery_id", "STRING", delivery_id)
+        rows = self._rows(_EVENTS, QueryJobConfig(query_parameters=[parameter]))
+        events = [DeliveryEvent(row["metric"], row["happened_at"], row["failure_message"] or "") for row in rows]
+        # Several may have the same second.
+        return sorted(events, key=lambda event: (event.at, _LIFE.index(event.metric) if event.metric in _LIFE else 0))
+
+    def _rows(self, query: str, config: Any = None) -> list[Any]:
+        return list(self._client.query_and_wait(query.format(dataset=self._dataset), job_config=config))
 
 
 def funnel_bars(counted: Mapping[str, int]) -> list[Bar]:
@@ -87,8 +121,17 @@ def funnel_bars(counted: Mapping[str, int]) -> list[Bar]:
     if not any(counted.values()):
         return []
     return [
-        Bar(stage, count, count / max(sent, count, 1), f"{count / sent:.0%}" if sent and stage != "sent" else "")
+        Bar(stage, count / max(sent, count, 1), str(count), f"{count / sent:.0%}" if sent and stage != "sent" else "")
         for stage, count in counted.items()
+    ]
+
+
+def latency_bars(seconds: Mapping[str, tuple[float, float]]) -> list[Bar]:
+    """Draw each kind's median as a share of the largest, with its 95th percentile in words."""
+    largest = max((median for median, _ in seconds.values()), default=0.0)
+    return [
+        Bar(kind, median / largest if largest else 0.0, latency_text(median), f"95 % within {latency_text(high)}")
+        for kind, (median, high) in seconds.items()
     ]
 
 
@@ -111,4 +154,10 @@ def columns(seconds: Sequence[int]) -> list[Bar]:
 def bars(counted: Sequence[tuple[str, int]]) -> list[Bar]:
     """Draw counts as shares of the largest."""
     largest = max((count for _, count in counted), default=0)
-    return [Bar(label, count, count / largest if largest else 0.0) for label, count in counted]
+    return [Bar(label, count / largest if largest else 0.0, str(count)) for label, count in counted]
+
+
+def _outcome(row: Any) -> OutcomeMessage:
+    columns = {**row, "at": row["settled_at"]}
+    known = {name: columns.get(name) for name in OutcomeMessage.__struct_fields__}
+    return OutcomeMessage(**{name: value for name, value in known.items() if value is not None})

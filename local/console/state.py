@@ -4,16 +4,16 @@ import asyncio
 import json
 import time
 from collections.abc import Coroutine, Mapping
-from pathlib import Path
 from typing import Any
 
 from local import deadlines
 from local.console import conditions
 from local.console.flow import Flow, Values
-from local.console.jobs import RecentJobs
+from local.console.jobs import JobRecord, RecentJobs
 from local.console.pages import Pages
 from local.console.reports import ReportReader
 from local.console.sources import SourceError, Sources
+from local.console.trace import DeliveryEvent, steps
 from local.stack.threads import in_daemon_thread
 
 _MAX_JOBS_SHOWN = 40
@@ -27,17 +27,16 @@ class State:
 
     Args:
         environment: Variables of ``stack.env``.
-        logs: Folder of the functions' log files.
         sources: Access to the broker and the simulator.
         pages: Renders the parts.
     """
 
-    def __init__(self, environment: Mapping[str, str], logs: Path, sources: Sources, pages: Pages) -> None:
+    def __init__(self, environment: Mapping[str, str], sources: Sources, pages: Pages) -> None:
         self._environment = environment
         self._sources = sources
         self._pages = pages
         self._flow = Flow(environment["GOOGLE_CLOUD_PROJECT"])
-        self.jobs = RecentJobs(logs)
+        self.jobs = RecentJobs()
         self._reports: ReportReader | None = None
         self._reporting: asyncio.Task[None] | None = None
         self._reported_at = -deadlines.CONSOLE_REPORT_SECONDS
@@ -65,7 +64,6 @@ class State:
         """Read every part of the page."""
         values, _ = await self.values()
         self._parts["values"] = json.dumps(values)
-        await in_daemon_thread(self.jobs.refresh)
         self._parts["jobs"] = self._pages.jobs(self.jobs.latest(_MAX_JOBS_SHOWN))
         counts = f"{values['customerio.requests']} {values['webhooks.sent']}"
         if counts != self._listed_counts and not values["problem"]:
@@ -74,6 +72,17 @@ class State:
             self._listed_counts = counts
         self._start_reports(f"{values['webhooks.sent']} {values['bigquery.words']}")
         return dict(self._parts)
+
+    async def trace(self, record: JobRecord) -> str:
+        """Render the life of one job. Without BigQuery it ends with the last attempt."""
+        events: list[DeliveryEvent] = []
+        problem = ""
+        if delivery_id := record.delivery_id:
+            try:
+                events = await in_daemon_thread(lambda: self._reader().events(delivery_id))
+            except Exception as error:  # noqa: BLE001 - whatever BigQuery's client raises, the attempts can be shown
+                problem = f"BigQuery does not answer ({type(error).__name__}), so the events are missing."
+        return self._pages.trace(record, steps(record, events), problem)
 
     def _start_reports(self, counts: str) -> None:
         """Query BigQuery in the background when something arrived there; the numbers do not wait for it."""
@@ -88,17 +97,19 @@ class State:
 
     async def _read_reports(self) -> None:
         try:
-            self._parts["reports"] = self._pages.reports(await in_daemon_thread(self._query))
+            reports = await in_daemon_thread(lambda: self._reader().read())
+            self._parts["reports"] = self._pages.reports(reports)
+            self.jobs.add(reports.outcomes)
         except Exception as error:  # noqa: BLE001 - whatever BigQuery's client raises, the rest of the page goes on
             reason = f"BigQuery does not answer ({type(error).__name__})."
             self._parts["reports"] = self._pages.message("No reports", reason)
         finally:
             self._reported_at = time.monotonic()
 
-    def _query(self) -> Any:
+    def _reader(self) -> ReportReader:
         if self._reports is None:
             self._reports = ReportReader(self._environment)
-        return self._reports.read()
+        return self._reports
 
 
 async def _or[T](problems: list[str], reading: Coroutine[Any, Any, T], otherwise: T) -> T:

@@ -80,14 +80,9 @@ def plan(given: Mapping[str, str], data: Path, options: Options) -> Plan:
     return stack
 
 
-def console(stack: Plan, logs: Path) -> Part:
-    """Describe the console of a planned stack.
-
-    Args:
-        stack: The plan.
-        logs: Folder of the functions' log files.
-    """
-    arguments = _arguments(host=HOST, port=stack.console_port, logs=logs)
+def console(stack: Plan) -> Part:
+    """Describe the console of a planned stack."""
+    arguments = _arguments(host=HOST, port=stack.console_port)
     return _module("console", "local.console", arguments, stack.console_port, stack.environment)
 
 

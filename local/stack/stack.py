@@ -102,7 +102,7 @@ class Stack:
             self._say(f"{name:<12} {where}")
         for note in stack.notes:
             self._say(f"{'note':<12} {note}")
-        page = console(stack, self._folder.logs)
+        page = console(stack)
         parts = [*stack.services, *stack.functions, page]
         self._running = {part.name: Running(part, self._folder.logs / f"{part.name}.log") for part in parts}
         for running in self._running.values():

@@ -47,7 +47,7 @@ def test_a_start_prints_where_it_is_and_it_is_started_again_after_its_end(tmp_pa
 async def test_a_stack_whose_console_cannot_start_works_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(plan: Plan, _logs: Path) -> Part:
+    def broken(plan: Plan) -> Part:
         return Part("console", [sys.executable, "-c", "raise SystemExit('no such module')"], plan.console_port)
 
     monkeypatch.setattr(stack_module, "console", broken)

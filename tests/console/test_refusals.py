@@ -1,7 +1,6 @@
 """The console answers its own page only."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,7 +13,7 @@ OWN = "http://127.0.0.1:8706"
 
 
 @pytest_asyncio.fixture
-async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def client() -> AsyncIterator[httpx.AsyncClient]:
     environment = {
         "GOOGLE_CLOUD_PROJECT": "p",
         "BIGQUERY_DATASET": "d",
@@ -24,7 +23,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         "CUSTOMERIO_TRACK_URL": "http://127.0.0.1:9",
         "BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:9",
     }
-    transport = httpx.ASGITransport(application(environment, tmp_path))
+    transport = httpx.ASGITransport(application(environment))
     async with httpx.AsyncClient(transport=transport, base_url=OWN) as made:
         yield made
 

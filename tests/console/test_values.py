@@ -1,15 +1,16 @@
-"""Numbers of the page: rates, fills, ages, conditions, charts, and jobs read from log lines."""
+"""Numbers and words of the page: rates, fills, ages, conditions, charts, jobs and traces."""
 
-import json
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from local.console import conditions
 from local.console.flow import Flow, Rates, age, per_second, speed
-from local.console.jobs import RecentJobs, latency_text
-from local.console.reports import bars, columns, funnel_bars
-from shared.jobs import new_ulid
+from local.console.jobs import RecentJobs, latency_text, state, words
+from local.console.reports import bars, columns, funnel_bars, latency_bars
+from local.console.trace import DeliveryEvent, steps
+from shared.outcome_message import OutcomeMessage
 from shared.topology import topology
 
 
@@ -83,37 +84,81 @@ def test_a_funnel_is_measured_by_what_was_sent() -> None:
 
 def test_openings_are_counted_once_each() -> None:
     drawn = columns([0, 1, 2, 19, 20, 3600])
-    assert sum(bar.count for bar in drawn) == 6
-    assert [bar.count for bar in drawn] == [2, 1, 0, 1, 1, 1]
+    assert sum(int(bar.value) for bar in drawn) == 6
+    assert [bar.value for bar in drawn] == ["2", "1", "0", "1", "1", "1"]
     assert columns([]) == []
+
+
+def test_latencies_are_medians_with_their_95th_percentile() -> None:
+    drawn = latency_bars({"send": (0.2, 3.0), "track": (0.1, 0.5)})
+    assert [(bar.label, bar.share, bar.value, bar.note) for bar in drawn] == [
+        ("send", 1.0, "200 ms", "95 % within 3.0 s"),
+        ("track", 0.5, "100 ms", "95 % within 500 ms"),
+    ]
 
 
 def test_bars_are_shares_of_the_largest() -> None:
     assert [bar.share for bar in bars([("a", 4), ("b", 1)])] == [1.0, 0.25]
 
 
-def line(outcome: str, job_id: str, **fields: object) -> str:
-    written = {"time": "2026-11-24T21:00:00.000Z", "function": "send", "kind": "send", "outcome": outcome}
-    return json.dumps({**written, "message": outcome, "job_id": job_id, "latency_ms": 5.0, **fields}) + "\n"
+START = datetime(2026, 11, 24, 21, 0, tzinfo=UTC)
 
 
-def test_attempts_of_one_job_are_one_entry_and_the_latest_comes_first(tmp_path: Path) -> None:
-    first, second, log = new_ulid(), new_ulid(), tmp_path / "send.log"
-    log.write_text(line("retry_later", first, status=503, attempt=1) + line("applied", second))
-    jobs = RecentJobs(tmp_path)
-    jobs.refresh()
-    assert [record.job_id for record in jobs.latest(10)] == [second, first]
-    with log.open("a") as more:
-        more.write(line("dead_lettered", first, reason="invalid", time="2026-11-24T21:00:01.000Z"))
-    jobs.refresh()
-    record = jobs.latest(1)[0]
-    assert record.job_id == first
-    assert [attempt.state for attempt in record.attempts] == ["waiting", "failed"]
-    assert jobs.find("send", first) is record
+def outcome(job_id: str, seconds: float, word: str = "done", **fields: Any) -> OutcomeMessage:
+    return OutcomeMessage(
+        function="send",
+        kind="send",
+        job_id=job_id,
+        outcome=word,
+        published_at=START,
+        at=START + timedelta(seconds=seconds),
+        latency_seconds=seconds,
+        **fields,
+    )
 
 
-def test_log_lines_about_no_job_are_passed_over(tmp_path: Path) -> None:
-    (tmp_path / "send.log").write_text('2026-11-24T21:00:00Z starting\n{"time":"2026-11-24T21:00:00Z","message":"x"}\n')
-    jobs = RecentJobs(tmp_path)
-    jobs.refresh()
-    assert jobs.latest(10) == []
+def test_attempts_of_one_job_are_one_entry_and_the_latest_comes_first() -> None:
+    jobs = RecentJobs()
+    jobs.add([outcome("a", 1, "retried", status=503), outcome("b", 2, how="applied")])
+    assert [record.job_id for record in jobs.latest(10)] == ["b", "a"]
+    jobs.add([outcome("a", 3, "failed", reason="invalid")])
+    [record] = jobs.latest(1)
+    assert record.job_id == "a"
+    assert [state(attempt) for attempt in record.attempts] == ["waiting", "failed"]
+    assert jobs.find("send", "a") is record
+    assert record.latency == "3.0 s"
+
+
+def test_an_outcome_that_comes_twice_or_late_is_one_attempt_at_its_place() -> None:
+    jobs = RecentJobs()
+    jobs.add([outcome("a", 5), outcome("b", 6)])
+    jobs.add([outcome("a", 5), outcome("a", 1, "retried")])
+    assert [record.job_id for record in jobs.latest(10)] == ["b", "a"]
+    record = jobs.find("send", "a")
+    assert record is not None
+    assert [words(attempt) for attempt in record.attempts] == ["will be retried", "done"]
+
+
+def test_a_word_that_is_new_is_shown_as_it_is() -> None:
+    assert words(outcome("a", 1, "held_back")) == "held_back"
+    assert state(outcome("a", 1, "held_back")) == "waiting"
+
+
+def test_a_trace_tells_every_attempt_and_every_event_in_order() -> None:
+    jobs = RecentJobs()
+    jobs.add(
+        [
+            outcome("a", 0.2, "retried", lane="main", attempt=1, status=503, reason="server_error"),
+            outcome("a", 2.5, lane="main", attempt=2, delivery_id="d1"),
+        ]
+    )
+    record = jobs.find("send", "a")
+    assert record is not None
+    told = steps(record, [DeliveryEvent("sent", START, ""), DeliveryEvent("bounced", START, "no such mailbox")])
+    assert [(step.what, step.detail, step.state) for step in told] == [
+        ("published", "", "done"),
+        ("will be retried", "main lane, attempt 1, after 200 ms: Customer.io answered 503, server_error", "waiting"),
+        ("done", "main lane, attempt 2, after 2.5 s; delivery d1", "done"),
+        ("sent", "", "done"),
+        ("bounced", "no such mailbox", "failed"),
+    ]
