@@ -61,6 +61,7 @@ class Flow:
         for kind, shape in topology().topics.items():
             values |= self._topic(kind, shape, subscriptions, rates)
         values["published.some"] = "yes" if any(topic["published"] for topic in stats["topics"].values()) else "no"
+        values["waiting.total"] = str(sum(int(values[f"kind.{kind}.waiting"]) for kind in customerio_kinds()))
         values["dead.total"] = str(sum(dead.values()))
         values["customerio.rate"] = per_second(rates["requests"])
         values["customerio.speed"] = speed(rates["requests"])

@@ -30,6 +30,8 @@ _PREFIX: Final = "/_sim"
 # Lists are written in pieces, so that a long one neither fills memory nor holds up other requests.
 _ITEMS_PER_PIECE: Final = 500
 
+_MAX_DIGITS: Final = 9
+
 type Handler = Callable[[Workspace, web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -68,8 +70,8 @@ def _listing(values: Callable[[Workspace], Iterable[object]]) -> Handler:
         latest = request.query.get("latest")
         if latest is None:
             return await _stream(request, values(workspace))
-        if not latest.isdecimal():
-            return _json(400, {"error": "latest must be a whole number"})
+        if not latest.isdecimal() or len(latest) > _MAX_DIGITS:
+            return _json(400, {"error": f"latest must be a whole number of at most {_MAX_DIGITS} digits"})
         return await _stream(request, deque(values(workspace), maxlen=int(latest)))
 
     return handler

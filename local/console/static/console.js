@@ -6,8 +6,11 @@
   const liveState = document.getElementById("live-state");
   const detail = document.getElementById("detail");
   const deadLetters = document.getElementById("dead-letter-list");
+  const announcement = document.getElementById("announcement");
   let pending = new Map();
   let isPressed = false;
+  let wereWaiting = false;
+  let announcing = 0;
 
   function isHeld() {
     return held.getAttribute("aria-pressed") === "true";
@@ -32,11 +35,22 @@
     for (const element of document.querySelectorAll("[data-condition]")) {
       element.setAttribute("aria-pressed", String(element.dataset.condition === values["customerio.condition"]));
     }
+    announceWaiting(values["waiting.total"] !== "0");
     const listed = deadLetters.querySelector("[data-listed]");
     if (listed && listed.dataset.listed !== values["dead.total"] && deadLetters.dataset.total !== values["dead.total"]) {
       htmx.trigger(deadLetters, "changed");
     }
     deadLetters.dataset.total = values["dead.total"];
+  }
+
+  // For who does not see the picture. What lasts less than a moment is not said.
+  function announceWaiting(areWaiting) {
+    if (areWaiting === wereWaiting) return;
+    wereWaiting = areWaiting;
+    clearTimeout(announcing);
+    announcing = setTimeout(() => {
+      setText(announcement, areWaiting ? "Jobs wait in their lanes." : "No job waits any more.");
+    }, 3000);
   }
 
   // htmx keeps the focus on an element with an id when its part is swapped.
