@@ -76,6 +76,24 @@ PUBSUB_CALL_SECONDS: Final = 30.0
 MIN_TICK_SECONDS: Final = 0.5
 DEAD_LETTER_ACK_SECONDS: Final = 60
 
+# --- The console ---
+
+# How often the page's numbers are read while somebody looks at it, and BigQuery's reports.
+CONSOLE_LOOK_SECONDS: Final = 1.0
+CONSOLE_REPORT_SECONDS: Final = 3.0
+# A rate on the page is the average over this long: shorter ones jump between 0 and 1.
+CONSOLE_RATE_SECONDS: Final = 3.0
+# Longest wait for the broker or the simulator.
+CONSOLE_SOURCE_SECONDS: Final = 3.0
+# How late Customer.io answers where the page's switch says "slow".
+CONSOLE_SLOW_ANSWER_SECONDS: Final = 3.0
+# Longest wait for one pull of outcomes, above EMPTY_PULL_WAIT_SECONDS.
+CONSOLE_PULL_SECONDS: Final = 15.0
+# A browser whose stream was cut tries again after this long.
+CONSOLE_RECONNECT_SECONDS: Final = 1.0
+# How long a stopping console waits for its open streams, which never end by themselves.
+CONSOLE_SHUTDOWN_SECONDS: Final = 1
+
 # --- The demo ---
 
 DEMO_OUTAGE_SECONDS: Final = 3.0

@@ -3,6 +3,7 @@
 GET    requests?since=N   every request with n > N: n, method, path, host, auth, status, body, time, items, errors
 GET    people             profiles, and suppressed identifiers with "suppressed": true
 GET    objects, deliveries, events, counts, faults
+       ?latest=N on people, objects, deliveries and events: only the last N of the list
 PUT    faults             replace all faults by one or a list: see faults.py
 DELETE faults             remove all faults
 PUT    settings           {"shared_emails": true}: several people may have one email address
@@ -11,6 +12,7 @@ DELETE (/_sim itself, or all)   forget everything
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from itertools import batched
@@ -28,6 +30,8 @@ _PREFIX: Final = "/_sim"
 
 # Lists are written in pieces, so that a long one neither fills memory nor holds up other requests.
 _ITEMS_PER_PIECE: Final = 500
+
+_MAX_DIGITS: Final = 9
 
 type Handler = Callable[[Workspace, web.Request], Awaitable[web.StreamResponse]]
 
@@ -65,7 +69,12 @@ async def _not_found(_workspace: Workspace, _request: web.Request) -> web.Stream
 
 def _listing(values: Callable[[Workspace], Iterable[object]]) -> Handler:
     async def handler(workspace: Workspace, request: web.Request) -> web.StreamResponse:
-        return await _stream(request, values(workspace))
+        latest = request.query.get("latest")
+        if latest is None:
+            return await _stream(request, values(workspace))
+        if not latest.isdecimal() or len(latest) > _MAX_DIGITS:
+            return _json(400, {"error": f"latest must be a whole number of at most {_MAX_DIGITS} digits"})
+        return await _stream(request, deque(values(workspace), maxlen=int(latest)))
 
     return handler
 

@@ -12,7 +12,11 @@ from local.stack.options import Options
 
 _DIRECTORY = Path(".local")
 _HINT = """
-Everything answers. In another terminal, from this folder:
+Everything answers. Watch it and try it in the browser:
+
+    {console}
+
+In another terminal, from this folder:
 
     set -a; . .local/stack.env; set +a
     .venv/bin/python -m ops publish identify --person 42 --set plan=pro
@@ -34,7 +38,9 @@ async def run() -> None:
     from local.stack.stack import Stack  # noqa: PLC0415 - Google's clients take a second to import
 
     async with Stack(_DIRECTORY, options=Options.from_environment(os.environ), say=_say) as stack:
-        _say(_HINT.format(webhook=stack.environment["CUSTOMERIO_WEBHOOK_URL"], logs=_DIRECTORY / "logs"))
+        environment = stack.environment
+        webhook, console = environment["CUSTOMERIO_WEBHOOK_URL"], environment["CONSOLE_URL"]
+        _say(_HINT.format(console=console, webhook=webhook, logs=_DIRECTORY / "logs"))
         await stack.failed()
 
 

@@ -43,11 +43,13 @@ class Plan:
         environment: The variables of ``stack.env``, without the process ids.
         services: Parts that the functions need: Pub/Sub, BigQuery, the simulator.
         functions: The functions.
+        console_port: Port of the page in the browser.
         external: For each part that is not started here, where it is and why.
         notes: Sentences for the user: ports that were taken.
     """
 
     environment: dict[str, str]
+    console_port: int
     services: list[Part] = field(default_factory=list)
     functions: list[Part] = field(default_factory=list)
     external: dict[str, str] = field(default_factory=dict)
@@ -69,14 +71,21 @@ def plan(given: Mapping[str, str], data: Path, options: Options) -> Plan:
         "GOOGLE_CLOUD_PROJECT": given.get("GOOGLE_CLOUD_PROJECT") or _PROJECT,
         "BIGQUERY_DATASET": given.get("BIGQUERY_DATASET") or _DATASET,
         "CUSTOMERIO_WEBHOOK_URL": f"http://{HOST}:{ports['webhook']}/",
+        "CONSOLE_URL": f"http://{HOST}:{ports['console']}/",
     }
-    stack = Plan(environment, notes=notes)
+    stack = Plan(environment, ports["console"], notes=notes)
     _plan_pubsub(stack, given, ports, options)
     _plan_bigquery(stack, given, ports, data)
     _plan_customerio(stack, given, ports, options)
     _plan_recipients(stack, given)
     stack.functions.extend(_function(name, ports, stack.environment, data, options) for name in names)
     return stack
+
+
+def console(stack: Plan) -> Part:
+    """Describe the console of a planned stack."""
+    arguments = _arguments(host=HOST, port=stack.console_port)
+    return _module("console", "local.console", arguments, stack.console_port, stack.environment)
 
 
 def _plan_pubsub(stack: Plan, given: Mapping[str, str], ports: Mapping[str, int], options: Options) -> None:

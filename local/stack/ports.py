@@ -7,7 +7,7 @@ from contextlib import ExitStack
 HOST = "127.0.0.1"
 
 # Functions follow the services, with room for further services between them.
-_SERVICES = ("pubsub", "pubsub-admin", "bigquery", "bigquery-grpc", "customer.io", "customer.io-app")
+_SERVICES = ("pubsub", "pubsub-admin", "bigquery", "bigquery-grpc", "customer.io", "customer.io-app", "console")
 _FIRST_FUNCTION = 10
 
 

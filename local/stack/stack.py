@@ -13,7 +13,7 @@ from local import bigquery
 from local.stack.errors import StackError
 from local.stack.folder import StackFolder
 from local.stack.options import Options
-from local.stack.parts import DUCKDB_HOME, Plan, endpoint, plan
+from local.stack.parts import DUCKDB_HOME, Plan, console, endpoint, plan
 from local.stack.ports import HOST
 from local.stack.process import Part, PartFailedError, Running, how_it_ended
 from local.stack.provision import provision
@@ -103,20 +103,24 @@ class Stack:
             self._say(f"{name:<12} {where}")
         for note in stack.notes:
             self._say(f"{'note':<12} {note}")
-        parts = [*stack.services, *stack.functions]
+        page = console(stack)
+        parts = [*stack.services, *stack.functions, page]
         self._running = {part.name: Running(part, self._folder.logs / f"{part.name}.log") for part in parts}
         for running in self._running.values():
             await running.start()
         await self._all_ready(stack.services)
         await in_daemon_thread(lambda: self._create_resources(stack))
         await self._all_ready(stack.functions)
+        console_answers = await self._optional_ready(self._running[page.name])
         self._write_environment()
         services = {part.name for part in stack.services}
         self._watchers = [
-            asyncio.create_task(self._watch(running, restart=name not in services))
-            for name, running in self._running.items()
+            asyncio.create_task(self._watch(self._running[part.name], restart=part.name not in services))
+            for part in (*stack.services, *stack.functions)
         ]
         self._watchers.append(asyncio.create_task(tick_forever(stack.environment, self._options.time_scale)))
+        if console_answers:
+            self._watchers.append(asyncio.create_task(self._watch_optional(self._running[page.name])))
 
     def _create_resources(self, stack: Plan) -> None:
         environment = stack.environment
@@ -149,6 +153,25 @@ class Stack:
             self._write_environment()
             with suppress(PartFailedError):  # it ended again, and the next round says so
                 await self._report(running)
+
+    async def _optional_ready(self, running: Running) -> bool:
+        """Wait for a part that nothing else needs. One that does not answer is reported, and left alone."""
+        try:
+            await self._report(running)
+        except PartFailedError as error:
+            self._say(f"{error}. Everything else works without it.")
+            return False
+        return True
+
+    async def _watch_optional(self, running: Running) -> None:
+        """Start a part again when it ends, for as long as each start succeeds."""
+        answers = True
+        while answers:
+            status = await running.ended()
+            self._say(f"{running.part.name:<12} {how_it_ended(status)}; starting it again")
+            await running.start()
+            self._write_environment()
+            answers = await self._optional_ready(running)
 
     def _write_environment(self) -> None:
         lines = [f"{name}={shlex.quote(value)}\n" for name, value in self.environment.items()]

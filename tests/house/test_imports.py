@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "shared": set[str](),
     "functions": {"shared"},
     "ops": {"shared"},
-    "local": {"shared"},
+    "local": {"shared", "ops"},  # its console does what the operator's commands do
     "bench": {"shared", "local"},  # starts its subjects as the local stack does
 }
 # A part of shared/ and the parts that it must not know, however far away: the first two columns of the design.

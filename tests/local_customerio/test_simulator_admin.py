@@ -40,6 +40,16 @@ async def test_requests_show_what_arrived_since_a_number(track: httpx.AsyncClien
     assert (await track.get("/_sim/requests", params={"since": "x"})).status_code == 400
 
 
+async def test_lists_can_be_limited_to_their_latest(track: httpx.AsyncClient) -> None:
+    for number in range(4):
+        await track.put(f"/api/v1/customers/{number}", json={})
+    for latest, expected in (("2", ["2", "3"]), ("0", []), ("9", ["0", "1", "2", "3"])):
+        people = (await track.get("/_sim/people", params={"latest": latest})).json()
+        assert [person["id"] for person in people] == expected
+    for latest in ("x", "-1", "9" * 30):
+        assert (await track.get("/_sim/people", params={"latest": latest})).status_code == 400
+
+
 async def test_unknown_paths_are_404_and_counted_as_other(track: httpx.AsyncClient) -> None:
     assert (await track.get("/api/v1/customers/1/secrets")).status_code == 404
     assert (await track.get("/_sim/secrets")).status_code == 404

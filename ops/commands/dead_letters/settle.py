@@ -63,7 +63,7 @@ def replay(
         batch.note_what_was_read()
         _warn(batch.matching, changes)
         if yes:
-            _replay(batch, changes, target, rate)
+            replay_batch(batch, changes, target, rate)
         else:
             _preview(batch, target, "replays", as_json=as_json)
 
@@ -91,7 +91,12 @@ def discard(
             _preview(batch, target, "discards", as_json=as_json)
 
 
-def _replay(batch: Batch, changes: Changes, target: Target, rate: float) -> None:
+def replay_batch(batch: Batch, changes: Changes, target: Target, rate: float) -> None:
+    """Put the matching dead letters back on their topics, at most ``rate`` a second, and take off what arrived there.
+
+    Raises:
+        UnreachableError: if Pub/Sub stops answering.
+    """
     topics = {name: target.topic(shape.name) for name, shape in topology().topics.items()}
     publisher = ConfirmedPublisher(clients.publisher(target))
     with publisher, _progress("replaying", len(batch.matching)) as advance:

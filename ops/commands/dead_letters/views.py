@@ -59,7 +59,7 @@ class View:
         out.print(console.plain(line(header)), soft_wrap=True, style="bold")
         for letter, row in zip(dead_letters, cells, strict=True):
             out.print(console.plain(line(row)), soft_wrap=True)
-            if explanation := self._explanation(letter):
+            if explanation := self.explanation(letter):
                 out.print(Padding(console.plain(explanation), (0, 0, 0, 4), expand=False))
 
     def document(self, letter: DeadLetter) -> dict[str, Any]:
@@ -83,7 +83,8 @@ class View:
         """Encode one dead letter as a line of JSON."""
         return msgspec.json.encode(self.document(letter)) + b"\n"
 
-    def _explanation(self, letter: DeadLetter) -> str:
+    def explanation(self, letter: DeadLetter) -> str:
+        """Say in one line why the job failed: status, field, person and the function's sentence."""
         stated = {name: letter.details.get(name) for name in ("status", "field")} | {"person": self._person(letter)}
         words = ", ".join(f"{name} {value}" for name, value in stated.items() if value)
         return ": ".join(filter(None, [words, letter.details.get("message")]))
