@@ -116,9 +116,9 @@ def build_story(
 
 
 def _moment(step: Step, sent_at: datetime | None) -> tuple[datetime, int]:
-    """Place of a step in the order of time. Customer.io reports whole seconds, and nothing before it has the message."""
+    """Place of a step in the order of time. Customer.io reports whole seconds, and none before it has the message."""
     at = step.at
-    if "metric" in step.facts and sent_at is not None and at <= sent_at < at + timedelta(seconds=1):
+    if "metric" in step.facts and sent_at is not None and at == sent_at.replace(microsecond=0):
         at = sent_at
     return at, _ORDER.index(step.what) if step.what in _ORDER else len(_ORDER)
 
