@@ -5,7 +5,7 @@ No I/O: ``ops.story_sources`` reads, and ``ops trace`` and the console show.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ops.commands.dead_letters.dead_letter import DeadLetter
@@ -111,16 +111,19 @@ def build_story(
         *(_dead_letter(letter) for letter in letters),
         *(_reported(event) for event in events),
     ]
-    sent_at = min((row["settled_at"] for row in attempts if row["delivery_id"]), default=None)
-    return Story(job_id, kind, sorted(steps, key=lambda step: _moment(step, sent_at)))
+    return Story(job_id, kind, sorted(steps, key=lambda step: _moment(step, attempts)))
 
 
-def _moment(step: Step, sent_at: datetime | None) -> tuple[datetime, int]:
-    """Place of a step in the order of time. Customer.io reports whole seconds, and none before it has the message."""
-    at = step.at
-    if "metric" in step.facts and sent_at is not None and at == sent_at.replace(microsecond=0):
-        at = sent_at
-    return at, _ORDER.index(step.what) if step.what in _ORDER else len(_ORDER)
+def _moment(step: Step, attempts: Sequence[Row]) -> tuple[datetime, int]:
+    """Place of a step in the order of time: nothing comes before the attempt that led to it."""
+    cause = None
+    if "metric" in step.facts:  # Customer.io reports whole seconds
+        sent = (row["settled_at"] for row in attempts if row["delivery_id"])
+        cause = next((at for at in sent if step.at == at.replace(microsecond=0)), None)
+    elif step.what == "dead_letter":  # it is published before its outcome is known
+        failed = (row["settled_at"] for row in attempts if row["outcome"] == "failed")
+        cause = next((at for at in failed if at >= step.at), None)
+    return cause or step.at, _ORDER.index(step.what) if step.what in _ORDER else len(_ORDER)
 
 
 def _without_repetitions(rows: Iterable[Row]) -> list[Row]:

@@ -4,6 +4,7 @@ Limits: https://cloud.google.com/pubsub/quotas#resource_limits. What Pub/Sub set
 https://cloud.google.com/pubsub/docs/handling-failures#forwarded.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -27,6 +28,12 @@ DeliveryGuarantee = Literal["at_least_once", "at_most_once"]
 DELIVERY_GUARANTEES: tuple[DeliveryGuarantee, ...] = get_args(DeliveryGuarantee)
 # Everything that can be said of a job beside its body.
 JOB_ATTRIBUTES = frozenset({"job_id", "channel", "audience", "expires_at", "delivery_guarantee", "priority"})
+
+# W3C trace context of the publisher. Google's client sets the first itself where tracing is enabled in it, and Pub/Sub
+# allows no other name that begins with ``goog``; it is lost when a job moves to another topic, and the second is not.
+TRACEPARENTS = ("googclient_traceparent", "traceparent")
+# https://www.w3.org/TR/trace-context/#traceparent-header
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 _FORWARDING_PREFIX = "CloudPubSubDeadLetter"
 _FORWARDED_FROM = f"{_FORWARDING_PREFIX}SourceSubscription"
@@ -227,6 +234,12 @@ def decode_received_at(attributes: Mapping[str, str]) -> datetime | None:
     text = attributes.get(_RECEIVED_AT, "")
     instant = parse_instant(text)
     return instant if instant and datetime.fromisoformat(text).tzinfo else None
+
+
+def trace_of(traceparent: str) -> str:
+    """The trace id of a W3C ``traceparent``: 32 hex digits, or "" where the text is none."""
+    match = _TRACEPARENT.fullmatch(traceparent)
+    return match[1] if match else ""
 
 
 def parse_instant(text: str) -> datetime | None:

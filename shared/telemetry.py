@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from . import deadlines
+from .attributes import TRACEPARENTS, trace_of
 from .outcome import Done, Failed, Outcome, Retry
 from .redaction import loggable_key
 
@@ -171,12 +172,19 @@ class Telemetry:
         sys.stdout.flush()
 
 
-def trace_id(headers: Mapping[str, str]) -> str:
-    """Trace of a request as Cloud Run names it; empty if it names none."""
+def trace_id(headers: Mapping[str, str], attributes: Mapping[str, str]) -> str:
+    """Trace of a push: the publisher's, where its message carries one, otherwise the request's; empty if there is none.
+
+    Args:
+        headers: Headers of the push, to which Cloud Run adds its own trace.
+        attributes: Attributes of the message.
+    """
+    for name in TRACEPARENTS:
+        if trace := trace_of(attributes.get(name, "")):
+            return trace
     if traceparent := headers.get("traceparent"):
-        trace = traceparent.split("-")[1] if traceparent.count("-") == 3 else ""  # version-trace-parent-flags
-    else:
-        trace = headers.get("x-cloud-trace-context", "").partition("/")[0]
+        return trace_of(traceparent)
+    trace = headers.get("x-cloud-trace-context", "").partition("/")[0]
     return trace if trace.isalnum() else ""
 
 

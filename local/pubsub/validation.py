@@ -144,7 +144,8 @@ def _check_attributes(attributes: Pb) -> None:
     if len(attributes) > MAX_ATTRIBUTES:
         raise invalid(f"A message has {len(attributes)} attributes; the limit is {MAX_ATTRIBUTES}.")
     for key, value in attributes.items():
-        if not key or key.startswith("goog"):
+        # Google's own clients carry their trace context in googclient_ attributes.
+        if not key or (key.startswith("goog") and not key.startswith("googclient_")):
             raise invalid("An attribute key must not be empty and must not start with 'goog'.")
         if len(key) > MAX_ATTRIBUTE_KEY_BYTES // _MAX_BYTES_PER_CHARACTER:
             _check_bytes("attribute key", key, MAX_ATTRIBUTE_KEY_BYTES)

@@ -1,11 +1,21 @@
 """Options of a job, which travel as attributes of its message."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from ..attributes import GOOGLE_PREFIX, JOB_ATTRIBUTES, MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, RESERVED
+from ..attributes import (
+    GOOGLE_PREFIX,
+    JOB_ATTRIBUTES,
+    MAX_ATTRIBUTES,
+    MAX_KEY_BYTES,
+    MAX_VALUE_BYTES,
+    RESERVED,
+    TRACEPARENTS,
+    trace_of,
+)
 from ..jobs import InvalidJob, new_ulid
 from ..jobs.to_json import to_json, unix_seconds
 
@@ -22,6 +32,8 @@ class JobOptions:
         delivery_guarantee: For a send or broadcast whose outcome is unknown: ``at_least_once`` (default) tries again,
             ``at_most_once`` leaves the decision to a person.
         priority: ``bulk`` for a send that yields to every other one for the account's rate; no other kind heeds it.
+        traceparent: W3C trace context that the job's log lines and outcomes continue. Default: that of the current
+            OpenTelemetry span, if there is one.
         attributes: Further Pub/Sub attributes, for subscriptions of your own.
     """
 
@@ -29,6 +41,7 @@ class JobOptions:
     expires_at: When | None = None
     delivery_guarantee: Literal["at_least_once", "at_most_once"] | None = None
     priority: Literal["bulk"] | None = None
+    traceparent: str | None = None
     attributes: Mapping[str, str] | None = None
 
 
@@ -48,6 +61,9 @@ def message_attributes(options: JobOptions, own: Mapping[str, str]) -> dict[str,
         raise InvalidJob("delivery_guarantee", "must be at_least_once or at_most_once")
     if options.priority not in {None, "bulk"}:
         raise InvalidJob("priority", "must be bulk, or be left out")
+    traceparent = _current_traceparent() if options.traceparent is None else options.traceparent
+    if options.traceparent is not None and not trace_of(options.traceparent):
+        raise InvalidJob("traceparent", "must be a W3C trace context: 00-TRACE-SPAN-FLAGS in lower-case hex digits")
     ours = {
         "job_id": new_ulid() if options.job_id is None else options.job_id,
         **own,
@@ -65,7 +81,18 @@ def message_attributes(options: JobOptions, own: Mapping[str, str]) -> dict[str,
     if len(attributes) > MAX_ATTRIBUTES:
         problem = f"must be at most {MAX_ATTRIBUTES} with the job's own; there are {len(attributes)}"
         raise InvalidJob("attributes", problem)
+    for name in TRACEPARENTS:
+        if traceparent and len(attributes) < MAX_ATTRIBUTES:
+            attributes.setdefault(name, traceparent)
     return attributes
+
+
+def _current_traceparent() -> str:
+    """The current OpenTelemetry span as W3C writes it; empty without one, and where nothing imported OpenTelemetry."""
+    if (trace := sys.modules.get("opentelemetry.trace")) is None:
+        return ""
+    span = trace.get_current_span().get_span_context()
+    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}" if span.is_valid else ""
 
 
 def _check_name(name: str) -> None:

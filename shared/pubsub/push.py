@@ -138,7 +138,7 @@ class PushEndpoint:
             lane=message.lane,
             attempt=message.attempt,
             seconds=time.monotonic() - started,
-            trace_id=trace_id(headers),
+            trace_id=trace_id(headers, message.attributes),
         )
         self._telemetry.job(line)
         unconfirmed = None

@@ -127,6 +127,16 @@ async def test_a_job_that_is_held_back_after_anothers_answer_says_that_it_asked_
     assert len(around.upstream.bodies) == 1
 
 
+async def test_the_publishers_trace_is_continued_also_after_a_move(observed: Observed, around: Around) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    send = observed("send")
+    attributes = {"googclient_traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    job = Push(EMAIL, attributes | {"traceparent": attributes["googclient_traceparent"]})
+    around.upstream.then(status(503))
+    assert [await send.push(replace(job, attempt=5)), await send.push(job.in_retry_lane())] == [204, 204]
+    assert [(each.outcome, each.trace_id) for each in published(around)] == [("moved", trace), ("done", trace)]
+
+
 async def test_a_key_with_an_address_in_it_is_hashed(observed: Observed, around: Around) -> None:
     assert await observed("send").push(Push(b"no json", {"job_id": ADDRESS})) == 204
     [outcome] = published(around)
@@ -235,6 +245,7 @@ async def test_what_is_not_confirmed_yet_is_published_before_the_instance_ends(
         "PUBSUB_EMULATOR_HOST": pubsub.address,
         "DEAD_LETTER_TOPIC": f"projects/{PROJECT}/topics/cio-send-dead-letter",
         "OUTCOMES_TOPIC": OUTCOMES,
+        "RECIPIENTS": '{"everybody": true}',
         "CUSTOMERIO_REGION": "us",
         "CUSTOMERIO_APP_URL": upstream.url,
         "CUSTOMERIO_APP_API_KEY": "app-key",

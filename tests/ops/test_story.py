@@ -116,3 +116,8 @@ def test_events_of_the_same_second_come_after_the_attempt_and_in_the_order_of_a_
     events = [event(1, "opened"), event(1, "delivered"), event(1, "sent"), event(0, "drafted")]
     story = build_story("j", [row(1.5, "done", 1, how="applied", delivery_id="d")], events)
     assert told(story) == ["published", "drafted", "applied", "sent", "delivered", "opened"]
+
+
+def test_a_dead_letter_comes_after_the_attempt_that_made_it() -> None:
+    story = build_story("j", [row(1, "failed", 1, reason="bad_request")], dead_letters=[letter(0.9)])
+    assert told(story) == ["published", "failed", "dead_letter"]

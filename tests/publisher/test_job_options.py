@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from shared.jobs import is_ulid
 from shared.publisher import InvalidJob, JobOptions
@@ -41,6 +42,28 @@ def test_options_are_attributes_of_the_message() -> None:
     }
 
 
+def test_a_job_continues_the_trace_of_the_current_span() -> None:
+    assert "traceparent" not in attributes_of(None)
+    with TracerProvider().get_tracer("test").start_as_current_span("order") as span:
+        attributes = attributes_of(None)
+    context = span.get_span_context()
+    traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    assert {attributes["traceparent"], attributes["googclient_traceparent"]} == {traceparent}
+
+
+def test_a_trace_that_is_given_goes_before_the_current_span_and_an_attribute_of_the_applications_before_both() -> None:
+    given, own = (f"00-{digit * 32}-{'c' * 16}-01" for digit in "ab")
+    with TracerProvider().get_tracer("test").start_as_current_span("order"):
+        assert attributes_of(JobOptions(traceparent=given))["traceparent"] == given
+        options = JobOptions(traceparent=given, attributes={"traceparent": own})
+        assert attributes_of(options)["traceparent"] == own
+
+
+def test_a_trace_takes_no_room_that_an_attribute_needs() -> None:
+    options = JobOptions(traceparent=f"00-{'a' * 32}-{'c' * 16}-01", attributes={f"a{n}": "x" for n in range(98)})
+    assert len(attributes_of(options)) == 100
+
+
 def test_a_job_can_expire_at_unix_seconds() -> None:
     assert attributes_of(JobOptions(expires_at=1_767_225_600))["expires_at"] == "1767225600"
 
@@ -48,6 +71,7 @@ def test_a_job_can_expire_at_unix_seconds() -> None:
 @pytest.mark.parametrize(
     ("options", "field"),
     [
+        ({"traceparent": "00-ada@example.com-1-01"}, "traceparent"),
         ({"job_id": ""}, "job_id"),
         ({"job_id": uuid.UUID(int=1)}, "job_id"),
         ({"job_id": 7}, "job_id"),

@@ -23,7 +23,7 @@ def logged(
         lane="main",
         attempt=2,
         seconds=0.25,
-        trace_id=trace_id(headers or {}),
+        trace_id=trace_id(headers or {}, {}),
     )
     Telemetry("send", "send", project).job(line)
     read: dict[str, Any] = json.loads(capsys.readouterr().out)
@@ -55,6 +55,15 @@ def test_a_person_is_the_same_hash_in_one_project_and_another_in_each_other(
     assert hashes[0] == hashes[1] != hashes[2]
     # Without the project as key, anybody could look an address up.
     assert hashes[0] != hashlib.blake2b(PERSON.encode(), digest_size=8).hexdigest()
+
+
+def test_a_line_belongs_to_the_trace_of_its_publisher_where_the_message_has_one() -> None:
+    headers = {"traceparent": f"00-{'1' * 32}-00f067aa0ba902b7-01"}
+    published = f"00-{TRACE}-00f067aa0ba902b7-01"
+    for name in ("googclient_traceparent", "traceparent"):
+        assert trace_id(headers, {name: published}) == TRACE
+    assert trace_id(headers, {"traceparent": "00-ada@example.com-00f067aa0ba902b7-01"}) == "1" * 32
+    assert trace_id({}, {"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-00"}) == ""
 
 
 @pytest.mark.parametrize(
