@@ -275,6 +275,7 @@ run "logs_kept_in_part" {
       bounce_ratio               = 0.05
       spam_ratio                 = 0.001
       minimum_sends_for_a_ratio  = 200
+      pause_seconds              = 900
     }
   }
 
