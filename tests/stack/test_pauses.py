@@ -72,7 +72,8 @@ def publish(stack: RunningStack, name: str) -> None:
         stack.publish("cio-track", {"identifiers": {"id": f"t-{person}"}, "name": name})
         stack.publish("cio-sync", {"id": f"s-{person}", "plan": "pro"})
         stack.publish("cio-send", {"identifiers": {"id": person}, "transactional_message_id": 1, "to": "a@example.com"})
-    stack.publish("cio-broadcast", {"broadcast_id": 12, "emails": ["a@example.com"]})
+    audience = {"emails": ["a@example.com"], "email_ignore_missing": True}
+    stack.publish("cio-broadcast", {"broadcast_id": 12, **audience})
 
 
 def applied(stack: RunningStack) -> bool:
