@@ -89,8 +89,11 @@ def test_a_job_that_waits_says_in_which_lane_and_whether_it_is_paused(stack: Run
     command = [sys.executable, "-m", "ops"]
     environment = {**os.environ, **stack.environment, "PYTHONPATH": str(ROOT)}
     subprocess.run([*command, "pause", "send", "--reason", "trial"], check=True, env=environment, timeout=PATIENCE)
-    last = story(stack, "waits")["steps"][-1]
-    assert (last["what"], last["lane"]) == ("paused", "main")
+    told = story(stack, "waits")
+    last = told["steps"][-1]
+    assert last["what"] == "paused"
+    # The stack's time is scaled: it may have moved already.
+    assert last["lane"] == ("retry" if "moved" in steps(told) else "main")
     assert "paused by an operator (trial)" in last["detail"]
     stack.faults()
     subprocess.run([*command, "resume", "send"], check=True, env=environment, timeout=PATIENCE)
