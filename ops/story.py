@@ -76,10 +76,14 @@ class Story:
     @property
     def waits_in(self) -> str:
         """Lane in which the job waits for its next attempt; empty if it waits in none."""
-        attempts = [step for step in self.steps if step.what in {"retried", "moved", "applied", "failed"}]
-        if not attempts or attempts[-1].what not in {"retried", "moved"}:
-            return ""
-        return "retry" if attempts[-1].what == "moved" else str(attempts[-1].facts.get("lane") or "")
+        attempts = [step.facts for step in self.steps if "outcome" in step.facts]
+        match attempts[-1]["outcome"] if attempts else "":
+            case "moved":
+                return "retry"
+            case "retried":
+                return str(attempts[-1].get("lane", ""))
+            case _:
+                return ""
 
     def document(self) -> Row:
         """The story as JSON."""

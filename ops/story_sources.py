@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ops import clients, deadlines
+from ops import clients, deadlines, pauses
 from ops.commands.dead_letters.batch import open_batch
 from ops.commands.dead_letters.dead_letter import DeadLetter
 from ops.commands.dead_letters.selection import Selection
@@ -15,7 +15,6 @@ from ops.story import Row, Step, Story, build_story
 from ops.target import Target
 from shared.redaction import loggable_key
 from shared.telemetry import Telemetry
-from shared.topology import topology
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 MAX_JOBS = 20
 _MAX_ROWS = 5_000
 _MAX_DEAD_LETTERS = 100_000
-_JOB_KINDS = tuple(kind for kind, topic in topology().topics.items() if topic.rate is not None)
 
 
 @dataclass(slots=True)
@@ -109,30 +107,25 @@ def _with_what_it_waits_for(target: Target, story: Story, found: Found) -> Story
     """Add that the job waits for its next attempt, and whether its subscription is paused."""
     if not (lane := story.waits_in):
         return story
-    hop = next((hop for hop in topology().topics[story.kind].hops if hop.lane == lane), None)
-    if hop is None:
-        return story
     step = Step(datetime.now(UTC), "waiting", f"for its next attempt in lane {lane}", {"lane": lane})
-    if found.ask("Pub/Sub", lambda: _pushes(target, hop.subscription)) is False:
-        detail = f"{hop.subscription} does not push: `python -m ops status` says why"
-        step = replace(step, what="paused", detail=detail)
+    if paused := found.ask("Pub/Sub", lambda: _pause(target, story.kind)):
+        step = replace(step, what="paused", detail=f"{step.detail}: {paused}")
     return replace(story, steps=[*story.steps, step])
 
 
-def _pushes(target: Target, subscription: str) -> bool:
+def _pause(target: Target, kind: str) -> str:
+    """A sentence about the pause of a kind of jobs; empty if it is pushed."""
     client = clients.subscriber(target)
     try:
-        found = client.get_subscription(
-            request={"subscription": target.subscription(subscription)}, timeout=deadlines.QUERY_SECONDS, retry=None
-        )
-        return bool(found.push_config.push_endpoint)
+        state = pauses.of_kinds(pauses.lanes(client, target, [kind])).get(kind)
+        return pauses.sentence(state) if state else ""
     finally:
         client.transport.close()  # type: ignore[no-untyped-call]
 
 
 def _dead_letters(target: Target, selection: Selection) -> list[DeadLetter]:
     wait = deadlines.DEFAULT_PULL_WAIT_SECONDS
-    with open_batch(target, _JOB_KINDS, selection, wait=wait, limit=_MAX_DEAD_LETTERS) as batch:
+    with open_batch(target, pauses.KINDS, selection, wait=wait, limit=_MAX_DEAD_LETTERS) as batch:
         return list(batch.matching)
 
 

@@ -20,7 +20,7 @@ COMMANDS = [
     for line in re.findall(r"^ {4}\$ python -m ops (.+)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
 ]
 # With a bad line in the file, and without Customer.io, BigQuery and a webhook.
-FAIL = {"publish identify --file jobs.jsonl", "doctor"}
+FAIL = {"publish identify --file jobs.jsonl", "doctor", "trace 01KAVS2N8M9GJ4T6QK0Z3W7XYE"}
 JOBS = b'{"identifiers": {"id": "1"}}\n{"identifiers": {"id": "1", "email": "a@example.com"}}\n'
 
 
@@ -49,7 +49,7 @@ def letters(machine: Machine) -> None:
 
 def test_the_page_has_an_example_of_every_command() -> None:
     shown = {command[0] for command in COMMANDS}
-    assert {"publish", "dead-letters", "status", "doctor", "logs", "secrets"} <= shown
+    assert {"publish", "dead-letters", "status", "trace", "doctor", "logs", "secrets"} <= shown
     assert {command[1] for command in COMMANDS if command[0] == "dead-letters"} == {
         "list",
         "show",

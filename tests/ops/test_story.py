@@ -102,7 +102,8 @@ def test_a_dead_letter_alone_says_why_and_where() -> None:
 def test_a_job_waits_in_the_lane_of_its_next_attempt() -> None:
     assert build_story("j", [row(1, "retried", 1)]).waits_in == "main"
     assert build_story("j", [row(1, "moved", 5)]).waits_in == "retry"
-    assert build_story("j", [row(1, "retried", 1), row(2, "failed", 2)]).waits_in == ""
+    for outcome, how in (("failed", None), ("done", "applied"), ("done", "already_done")):
+        assert build_story("j", [row(1, "retried", 1), row(2, outcome, 2, how=how)]).waits_in == ""
 
 
 def test_an_address_in_a_bounce_is_not_shown() -> None:

@@ -82,6 +82,25 @@ def test_a_dead_letter_says_why_and_a_replayed_one_tells_both(stack: RunningStac
     stack.dead_letters("send")
 
 
+def test_a_job_that_waits_says_in_which_lane_and_whether_it_is_paused(stack: RunningStack) -> None:
+    stack.faults({"path": "/v1/send/", "status": 503})
+    publish(stack, "waits")
+    until(lambda: stack.rows("job_id = 'waits' AND outcome = 'retried'", table="job_outcomes"), "a failed attempt")
+    command = [sys.executable, "-m", "ops"]
+    environment = {**os.environ, **stack.environment, "PYTHONPATH": str(ROOT)}
+    subprocess.run([*command, "pause", "send", "--reason", "trial"], check=True, env=environment, timeout=PATIENCE)
+    told = story(stack, "waits")
+    last = told["steps"][-1]
+    assert last["what"] == "paused"
+    # The stack's time is scaled: it may have moved already.
+    assert last["lane"] == ("retry" if "moved" in steps(told) else "main")
+    assert "paused by an operator (trial)" in last["detail"]
+    stack.faults()
+    subprocess.run([*command, "resume", "send"], check=True, env=environment, timeout=PATIENCE)
+    until(lambda: settled(stack, "waits"), "the end")
+    assert "waiting" not in steps(told := story(stack, "waits")), told
+
+
 def test_what_is_not_known_is_a_sentence_and_status_1(stack: RunningStack) -> None:
     assert "Nothing is known of job NOSUCH" in trace(stack, "NOSUCH", status=1).stderr
 
