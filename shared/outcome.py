@@ -15,7 +15,7 @@ ErrorClass = Literal[
     "expired",  # `expires_at` had passed
     "unknown_outcome",  # a send that may or may not have happened, under `at_most_once`
     "forgotten",  # a record of a user who was deleted, without `restore`
-    "recipients_refused",  # a broadcast was triggered, and Customer.io refused lines of its audience
+    "audience_refused",  # a broadcast was triggered, and Customer.io refused lines of its audience
     "key_conflict",  # the same job_id came with another body
     "attempts_spent",  # the last attempt of the retry lane failed too
     "not_an_event",  # a webhook whose signature is right and whose body is not an event

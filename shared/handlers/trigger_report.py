@@ -91,8 +91,8 @@ _ENDING = Retry(status=503, reason="shutting_down", message="the instance is shu
 def _refused(errors: list[str], data: bytes) -> Failed:
     told = "; ".join(_by_reason(errors, data))
     return Failed(
-        error_class="recipients_refused",
-        reason="recipients_refused",
+        error_class="audience_refused",
+        reason="audience_refused",
         message=f"triggered, and {len(errors)} lines of the audience were refused: {told}",
     )
 

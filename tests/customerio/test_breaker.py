@@ -77,6 +77,18 @@ def test_one_probe_at_a_time() -> None:
     succeed(breaker)
 
 
+def test_one_request_may_be_in_flight_until_a_probe_succeeds() -> None:
+    clock = Clock()
+    breaker = CircuitBreaker(now=clock)
+    assert breaker.max_in_flight(16) == 16
+    fail(breaker, RateLimitedError("slow down"))
+    assert breaker.max_in_flight(16) == 1
+    clock.now += 1.0
+    assert breaker.max_in_flight(16) == 1
+    succeed(breaker)
+    assert breaker.max_in_flight(16) == 16
+
+
 def test_a_probe_that_was_cancelled_leaves_room_for_the_next() -> None:
     clock = Clock()
     breaker = CircuitBreaker(now=clock)

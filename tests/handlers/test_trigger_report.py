@@ -39,13 +39,13 @@ async def test_people_who_were_refused_are_a_dead_letter_that_triggers_nothing(
     around.upstream.answers_to_reads += [PROCESSED, status(200, {"errors": errors})]
     assert await broadcast.push(JOB) == 204
     letter = around.dead_letter()
-    assert (letter["class"], letter["reason"]) == ("recipients_refused", "recipients_refused")
+    assert (letter["class"], letter["reason"]) == ("audience_refused", "audience_refused")
     assert letter["message"] == (
         "triggered, and 4 lines of the audience were refused: "
         "line 1: no such person [redacted]; lines 2, 3: no such person; line ?: odd"
     )
     [line] = lines(output := capsys.readouterr().out)
-    assert (line["severity"], line["outcome"], line["reason"]) == ("ERROR", "dead_lettered", "recipients_refused")
+    assert (line["severity"], line["outcome"], line["reason"]) == ("ERROR", "dead_lettered", "audience_refused")
     assert ADDRESS not in output
 
     # A replay looks again, and triggers nothing.

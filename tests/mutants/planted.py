@@ -112,7 +112,7 @@ FAULTS = [
         "shared/handlers/idempotency.py",
         "latest = deadline - deadlines.RECORD_SECONDS",
         "latest = deadline + 320",
-        "tests/handlers/test_unknown_outcomes.py tests/handlers/test_sending_once.py tests/handlers/test_shutdown.py",
+        "tests/handlers/test_time_of_a_call.py",
     ),
     Fault(
         "an unreadable secret counts as perhaps sent",
