@@ -68,6 +68,7 @@ def test_an_email_is_published_with_the_form_and_watched_until_it_is_in_the_funn
     expect(trace).to_contain_text(f"delivery {delivered['delivery_id']}", timeout=SOON)
     told = trace.locator(".steps b").all_inner_texts()
     assert told[:5] == ["published", "applied", "sent", "delivered", "opened"]
+    page.screenshot(path=SCREENSHOTS / "trace-1280-light.png")
     page.keyboard.press("Escape")
     expect(trace).to_be_hidden()
 
@@ -97,6 +98,8 @@ def test_a_kind_is_paused_and_resumed(page: Page, stack: RunningStack) -> None:
     expect(page.locator("#form-track")).to_be_visible()
     publish(page, identifiers="paused")
     expect(page.locator('.kinds [data-text="kind.track.waiting"]')).to_have_text("1", timeout=SOON)
+    page.evaluate("scrollTo(0, 0)")
+    page.screenshot(path=SCREENSHOTS / "paused-1280-light.png")
     page.get_by_role("button", name="Resume track").click()
     expect(page.locator("#push-note")).to_have_text("track pushes again.", timeout=SOON)
     expect(page.locator('.kinds [data-text="kind.track.waiting"]')).to_have_text("0", timeout=SOON)
