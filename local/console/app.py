@@ -1,6 +1,7 @@
 """The console's routes."""
 
 import asyncio
+import html
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -16,8 +17,8 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from local.console import conditions, dead_letters, publishing
-from local.console.flow import job_topics
+from local.console import conditions, dead_letters, pauses, publishing
+from local.console.flow import customerio_kinds, job_topics
 from local.console.forms import FORMS, Form, FormError, build
 from local.console.live import Live
 from local.console.outcome_feed import OutcomeFeed
@@ -27,6 +28,7 @@ from local.console.sources import SourceError, Sources
 from local.console.state import State
 from local.stack.threads import in_daemon_thread
 from ops.errors import sentence
+from ops.story_sources import job_story
 from ops.target import Target
 from shared.outcome_message import OutcomeMessage
 
@@ -50,7 +52,8 @@ def application(environment: Mapping[str, str]) -> Starlette:
             Route("/forms/{kind}", console.form),
             Route("/publish/{kind}", console.publish, methods=["POST"]),
             Route("/customerio/{condition}", console.set_condition, methods=["POST"]),
-            Route("/jobs/{kind}/{job_id}", console.trace),
+            Route("/push/{kind}", console.change_push, methods=["POST"]),
+            Route("/jobs/{kind}/{job_id:path}", console.trace),
             Route("/dead-letters", console.list_dead_letters),
             Route("/dead-letters/{kind}/{job_id}", console.payload),
             Route("/dead-letters/{kind}/{job_id}/replay", console.replay, methods=["POST"]),
@@ -123,17 +126,30 @@ class Console:
         try:
             await self._sources.set_faults(faults)
         except SourceError as error:
-            return HTMLResponse(self._pages.message("Not switched", str(error)), status_code=422)
+            raise HTTPException(503, str(error)) from None
         self._live.hurry()
         return HTMLResponse(self._pages.switches(name))
 
+    async def change_push(self, request: Request) -> Response:
+        """Pause or resume a kind of job, as the form's field ``action`` says."""
+        kind, entered = request.path_params["kind"], await _entered(request)
+        if kind not in customerio_kinds() or entered.get("action") not in {"pause", "resume"}:
+            raise HTTPException(404)
+        return await self._acted(lambda: html.escape(pauses.change(self._target, kind, entered["action"])))
+
     async def trace(self, request: Request) -> Response:
+        """Show the life of a job, as the command ``trace`` tells it."""
         kind, job_id = request.path_params["kind"], request.path_params["job_id"]
-        record = self._state.jobs.find(kind, job_id)
-        if record is None:
-            text = "No attempt of this job is known. It waits in its lane, or its function works on it."
-            return HTMLResponse(self._pages.message("Nothing is known yet", text))
-        return HTMLResponse(await self._state.trace(record))
+
+        def render() -> str:
+            found = job_story(self._target, job_id)
+            story = next((story for story in found.stories if story.kind == kind), None)
+            record = self._state.jobs.find(kind, job_id)
+            told = sum("outcome" in step.facts for step in story.steps) if story else 0
+            is_behind = record is not None and told < len(record.attempts) and "BigQuery" not in found.unavailable
+            return self._pages.trace(kind, job_id, story, list(found.unavailable.values()), is_behind=is_behind)
+
+        return await self._with_leases(render, self._in_dialog)
 
     async def list_dead_letters(self, _request: Request) -> Response:
         return await self._with_leases(self._dead_letters)
@@ -141,7 +157,7 @@ class Console:
     async def payload(self, request: Request) -> Response:
         kind, job_id = _dead_letter(request)
         return await self._with_leases(
-            lambda: self._pages.payload(dead_letters.documents(self._target, kind, job_id)),
+            lambda: self._pages.payload(dead_letters.documents(self._target, kind, job_id)), self._in_dialog
         )
 
     async def replay(self, request: Request) -> Response:
@@ -164,15 +180,27 @@ class Console:
         listed, total = dead_letters.listed(self._target, list(job_topics()))
         return self._pages.dead_letters(listed, total, note)
 
-    async def _with_leases(self, render: Callable[[], str]) -> Response:
-        """Run work on dead letters, which blocks. A failure that a person can act on is shown as its sentence."""
+    def _in_dialog(self, problem: str) -> str:
+        return self._pages.message("Not done", problem)
+
+    async def _with_leases(self, render: Callable[[], str], failure: Callable[[str], str] | None = None) -> Response:
+        """Run work that leases dead letters, one at a time."""
+        async with self._leasing:
+            return await self._acted(render, failure)
+
+    async def _acted(self, render: Callable[[], str], failure: Callable[[str], str] | None = None) -> Response:
+        """Run work that blocks. A failure that a person can act on is shown as its sentence.
+
+        Args:
+            render: Does the work, and returns HTML.
+            failure: Renders the sentence; for its place in the page by default.
+        """
         try:
-            async with self._leasing:
-                return HTMLResponse(await in_daemon_thread(render))
+            return HTMLResponse(await in_daemon_thread(render))
         except Exception as error:
             if (problem := sentence(error)) is None:
                 raise
-            return HTMLResponse(self._pages.message("Not done", problem))
+            return HTMLResponse((failure or self._pages.problem)(problem))
         finally:
             self._live.hurry()
 

@@ -38,15 +38,6 @@ class JobRecord:
         return self.attempts[-1]
 
     @property
-    def published_at(self) -> datetime:
-        return self.attempts[0].published_at
-
-    @property
-    def delivery_id(self) -> str:
-        """Customer.io's id of the message that the job became; empty if there is none."""
-        return next((attempt.delivery_id for attempt in self.attempts if attempt.delivery_id), "")
-
-    @property
     def latency(self) -> str:
         """Time from publishing to the last attempt."""
         return latency_text(self.last.latency_seconds)
@@ -87,12 +78,6 @@ def words(outcome: OutcomeMessage) -> str:
 def state(outcome: OutcomeMessage) -> JobState:
     """Name the state that an outcome puts its job into."""
     return "done" if outcome.outcome == "done" else _OTHER.get(outcome.outcome, ("", "waiting"))[1]
-
-
-def why(outcome: OutcomeMessage) -> str:
-    """Say why an attempt did not succeed; empty if it did."""
-    parts = [f"Customer.io answered {outcome.status}" if outcome.status else "", outcome.reason, outcome.error_class]
-    return ", ".join(filter(None, parts))
 
 
 def latency_text(seconds: float) -> str:

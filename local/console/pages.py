@@ -10,13 +10,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from local.console import conditions, layout
 from local.console.flow import Values, archived_kinds, customerio_kinds
 from local.console.forms import FORMS, FormError
-from local.console.jobs import JobRecord, state, words
+from local.console.jobs import JobRecord, JobState, state, words
 from local.console.reports import Reports
-from local.console.trace import Step
+from ops.story import Story
 
 FIRST_JOB = ".venv/bin/python -m ops publish send --person 42 --set to=ada@example.com --set transactional_message_id=7"
 # Metrics of a delivery in the order of its life, of which the page shows the latest.
 _GOOD, _BAD = ("sent", "delivered", "opened", "clicked", "converted"), ("bounced", "dropped", "failed", "spammed")
+
+
+# Steps of a story after which a job, or its message, did not go on, and those after which it will.
+_ENDS = frozenset({"failed", "dead_letter", *_BAD})
+_WAITS = frozenset({"retried", "moved", "waiting", "paused", "unrecorded"})
 
 
 class Pages:
@@ -30,7 +35,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"words": words, "state": state}
+        self._templates.filters |= {"words": words, "state": state, "step_state": _step_state}
         self._templates.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
     def page(self, values: Values, condition: str) -> str:
@@ -49,8 +54,17 @@ class Pages:
     def jobs(self, records: Sequence[JobRecord]) -> str:
         return self._render("jobs.html", records=records, first_job=FIRST_JOB)
 
-    def trace(self, record: JobRecord, steps: Sequence[Step], problem: str = "") -> str:
-        return self._render("trace.html", record=record, steps=steps, problem=problem)
+    def trace(self, kind: str, job_id: str, story: Story | None, problems: Sequence[str], *, is_behind: bool) -> str:
+        """Render the life of one job.
+
+        Args:
+            kind: Kind of job.
+            job_id: The job's id.
+            story: What is known; None if nothing is.
+            problems: A sentence for each source that did not answer.
+            is_behind: Whether an attempt is known that the story does not have yet. The trace then reads again.
+        """
+        return self._render("trace.html", kind=kind, job_id=job_id, story=story, problems=problems, is_behind=is_behind)
 
     def people(self, people: Sequence[Mapping[str, Any]]) -> str:
         return self._render("people.html", people=[each for each in people if not each["suppressed"]])
@@ -82,8 +96,12 @@ class Pages:
         return self._render("form.html", **self._form_context(kind, entered, error, published))
 
     def message(self, title: str, text: str) -> str:
-        """A sentence for the dialog."""
+        """Render a sentence for the dialog."""
         return self._render("message.html", title=title, text=text)
+
+    def problem(self, text: str) -> str:
+        """Render a sentence about what could not be done."""
+        return self._render("problem.html", text=text)
 
     def _form_context(
         self,
@@ -98,3 +116,10 @@ class Pages:
 
     def _render(self, template: str, **context: Any) -> str:
         return self._templates.get_template(template).render(**context)
+
+
+def _step_state(what: str) -> JobState:
+    """Name the state that a step of a story put its job into."""
+    if what in _ENDS:
+        return "failed"
+    return "waiting" if what in _WAITS else "done"

@@ -6,11 +6,9 @@ from typing import Any
 
 from local import bigquery
 from local.console.jobs import latency_text
-from local.console.trace import DeliveryEvent
 from shared.outcome_message import OutcomeMessage
 
 _STAGES = ("sent", "delivered", "opened", "clicked", "bounced", "unsubscribed")
-_LIFE = ("drafted", "attempted", "sent", "delivered", "opened", "clicked", "converted", "bounced", "unsubscribed")
 _FUNNEL = """
     SELECT SUM(sent) AS sent, SUM(delivered) AS delivered, SUM(opened) AS opened, SUM(clicked) AS clicked,
       SUM(bounced) AS bounced, SUM(unsubscribed) AS unsubscribed
@@ -31,10 +29,6 @@ _LATENCY = """
     QUALIFY ROW_NUMBER() OVER (PARTITION BY kind ORDER BY hour DESC) = 1 ORDER BY kind
 """
 _OUTCOMES = "SELECT * FROM `{dataset}.job_outcomes` ORDER BY settled_at DESC LIMIT 500"
-_EVENTS = """
-    SELECT metric, COALESCE(event_time, received_at) AS happened_at, failure_message
-    FROM `{dataset}.events_deduplicated` WHERE delivery_id = @delivery_id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +91,8 @@ class ReportReader:
             outcomes=[_outcome(row) for row in self._rows(_OUTCOMES)],
         )
 
-    def events(self, delivery_id: str) -> list[DeliveryEvent]:
-        """Read what Customer.io reported about one message, in the order of its life.
-
-        Raises:
-            GoogleAPIError: if BigQuery does not answer.
-        """
-        from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter  # noqa: PLC0415 - as the client
-
-        parameter = ScalarQueryParameter("delivery_id", "STRING", delivery_id)
-        rows = self._rows(_EVENTS, QueryJobConfig(query_parameters=[parameter]))
-        events = [DeliveryEvent(row["metric"], row["happened_at"], row["failure_message"] or "") for row in rows]
-        # Several may have the same second.
-        return sorted(events, key=lambda event: (event.at, _LIFE.index(event.metric) if event.metric in _LIFE else 0))
-
-    def _rows(self, query: str, config: Any = None) -> list[Any]:
-        return list(self._client.query_and_wait(query.format(dataset=self._dataset), job_config=config))
+    def _rows(self, query: str) -> list[Any]:
+        return list(self._client.query_and_wait(query.format(dataset=self._dataset)))
 
 
 def funnel_bars(counted: Mapping[str, int]) -> list[Bar]:

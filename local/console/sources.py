@@ -9,6 +9,8 @@ from local import deadlines
 
 # People and deliveries that the page shows.
 MAX_LISTED = 30
+# The stack has 30 and the user's application a few. Pub/Sub's pages have 1,000 at most.
+_MAX_SUBSCRIPTIONS = 1000
 
 
 class SourceError(Exception):
@@ -25,6 +27,8 @@ class Sources:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._broker = environment.get("PUBSUB_ADMIN_URL", "")
         self._simulator = environment.get("CUSTOMERIO_TRACK_URL", "")
+        project = environment["GOOGLE_CLOUD_PROJECT"]
+        self._subscriptions = f"http://{environment['PUBSUB_EMULATOR_HOST']}/v1/projects/{project}/subscriptions"
         self._client = httpx.AsyncClient(timeout=deadlines.CONSOLE_SOURCE_SECONDS, trust_env=False)
 
     async def close(self) -> None:
@@ -38,6 +42,16 @@ class Sources:
         """
         stats: Mapping[str, Any] = await self._get("Pub/Sub", self._broker, "/_broker/stats")
         return stats
+
+    async def subscriptions(self) -> Sequence[Mapping[str, Any]]:
+        """List all subscriptions, in the form of Pub/Sub's REST surface.
+
+        Raises:
+            SourceError: if Pub/Sub does not answer.
+        """
+        answer = await self._get("Pub/Sub", self._subscriptions, f"?pageSize={_MAX_SUBSCRIPTIONS}")
+        subscriptions: Sequence[Mapping[str, Any]] = answer.get("subscriptions", [])
+        return subscriptions
 
     async def customerio_counts(self) -> Mapping[str, Any]:
         """Read the simulator's counters.

@@ -7,13 +7,12 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from local import deadlines
-from local.console import conditions
+from local.console import conditions, pauses
 from local.console.flow import Flow, Values
-from local.console.jobs import JobRecord, RecentJobs
+from local.console.jobs import RecentJobs
 from local.console.pages import Pages
-from local.console.reports import ReportReader
+from local.console.reports import ReportReader, Reports
 from local.console.sources import SourceError, Sources
-from local.console.trace import DeliveryEvent, steps
 from local.stack.threads import in_daemon_thread
 
 _MAX_JOBS_SHOWN = 40
@@ -53,11 +52,13 @@ class State:
         faults = await _or(problems, self._sources.faults(), [])
         values = self._flow.values(stats, counts)
         condition = conditions.current(faults)
+        subscriptions = await _or(problems, self._sources.subscriptions(), [])
+        values |= pauses.values(self._environment["GOOGLE_CLOUD_PROJECT"], subscriptions)
         values["customerio.condition"] = condition
         values["customerio.state"] = next(
             (each.label for each in conditions.CONDITIONS if each.name == condition), "Faults set elsewhere"
         )
-        values["problem"] = " ".join(problems)
+        values["problem"] = " ".join(dict.fromkeys(problems))
         return values, condition
 
     async def read(self) -> Mapping[str, str]:
@@ -73,17 +74,6 @@ class State:
         self._start_reports(f"{values['webhooks.sent']} {values['bigquery.words']}")
         return dict(self._parts)
 
-    async def trace(self, record: JobRecord) -> str:
-        """Render the life of one job. Without BigQuery it ends with the last attempt."""
-        events: list[DeliveryEvent] = []
-        problem = ""
-        if delivery_id := record.delivery_id:
-            try:
-                events = await in_daemon_thread(lambda: self._reader().events(delivery_id))
-            except Exception as error:  # noqa: BLE001 - whatever BigQuery's client raises, the attempts can be shown
-                problem = f"BigQuery does not answer ({type(error).__name__}), so the events are missing."
-        return self._pages.trace(record, steps(record, events), problem)
-
     def _start_reports(self, counts: str) -> None:
         """Query BigQuery in the background when something arrived there; the numbers do not wait for it."""
         if counts != self._reported_counts:
@@ -97,7 +87,7 @@ class State:
 
     async def _read_reports(self) -> None:
         try:
-            reports = await in_daemon_thread(lambda: self._reader().read())
+            reports = await in_daemon_thread(self._query)
             self._parts["reports"] = self._pages.reports(reports)
             self.jobs.add(reports.outcomes)
         except Exception as error:  # noqa: BLE001 - whatever BigQuery's client raises, the rest of the page goes on
@@ -106,10 +96,10 @@ class State:
         finally:
             self._reported_at = time.monotonic()
 
-    def _reader(self) -> ReportReader:
+    def _query(self) -> Reports:
         if self._reports is None:
             self._reports = ReportReader(self._environment)
-        return self._reports
+        return self._reports.read()
 
 
 async def _or[T](problems: list[str], reading: Coroutine[Any, Any, T], otherwise: T) -> T:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -70,7 +71,7 @@ def pause(
     now = time.time()
     state = labels_of.pause_for_operator(reason, now, now + for_seconds if for_seconds else 0)
     kinds = _kinds(kind)
-    _pause(target, kinds, state)
+    pause_kinds(target, kinds, state)
     if as_json:
         console.print_json({"paused": [pauses.as_json(each, state) for each in kinds]})
         return
@@ -86,16 +87,7 @@ def resume(kind: KindArgument, where: Where, as_json: console.JsonOption = False
 
     If Customer.io still turns its jobs away, the functions have it paused again within a minute.
     """
-    target = where.target()
-    subscriber = clients.subscriber(target)
-    found = pauses.lanes(subscriber, target, _kinds(kind))
-    paused = sorted({lane.kind for lane in found if lane.state.paused_by or not lane.pushes})
-    for lane in found:
-        if lane.state.paused_by:
-            _update(subscriber, lane.subscription, labels=labels_of.encode(PushState(), lane.labels))
-    if paused:
-        _tick(target)
-        _wait_for_push(subscriber, target, paused)
+    paused = resume_kinds(where.target(), _kinds(kind))
     if as_json:
         console.print_json({"resumed": paused})
         return
@@ -103,7 +95,17 @@ def resume(kind: KindArgument, where: Where, as_json: console.JsonOption = False
         print(f"{each}: {'pushes again' if each in paused else 'was not paused'}")
 
 
-def _pause(target: Target, kinds: list[str], state: PushState) -> None:
+def pause_kinds(target: Target, kinds: Sequence[str], state: PushState) -> None:
+    """Pause kinds of jobs, and write down why.
+
+    Args:
+        target: Where they are.
+        kinds: Kinds of jobs.
+        state: What to write into the labels.
+
+    Raises:
+        OperatorError: if a subscription may not be changed, does not answer, or is changed by others all the time.
+    """
     subscriber = clients.subscriber(target)
     for number in range(_MAX_ROUNDS):
         found = pauses.lanes(subscriber, target, kinds)
@@ -114,6 +116,27 @@ def _pause(target: Target, kinds: list[str], state: PushState) -> None:
             # One request, so that a subscription is never paused without its mark, whenever Ctrl-C comes.
             _update(subscriber, lane.subscription, labels=labels_of.encode(state, lane.labels), push_config={})
     raise OperatorError("Somebody else changes these subscriptions at the same time: run the command again.")
+
+
+def resume_kinds(target: Target, kinds: Sequence[str]) -> list[str]:
+    """Take the mark off paused kinds, and wait until they push.
+
+    Returns:
+        Those of them that were paused.
+
+    Raises:
+        OperatorError: if a subscription may not be changed, does not answer, or does not push in time.
+    """
+    subscriber = clients.subscriber(target)
+    found = pauses.lanes(subscriber, target, kinds)
+    paused = sorted({lane.kind for lane in found if lane.state.paused_by or not lane.pushes})
+    for lane in found:
+        if lane.state.paused_by:
+            _update(subscriber, lane.subscription, labels=labels_of.encode(PushState(), lane.labels))
+    if paused:
+        _tick(target)
+        _wait_for_push(subscriber, target, paused)
+    return paused
 
 
 def _update(subscriber: "SubscriberClient", name: str, **fields: object) -> None:

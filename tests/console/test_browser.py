@@ -67,12 +67,14 @@ def test_an_email_is_published_with_the_form_and_watched_until_it_is_in_the_funn
     [delivered] = stack.simulator("deliveries")
     expect(trace).to_contain_text(f"delivery {delivered['delivery_id']}", timeout=SOON)
     told = trace.locator(".steps b").all_inner_texts()
-    assert told[:5] == ["published", "done", "sent", "delivered", "opened"]
+    assert told[:5] == ["published", "applied", "sent", "delivered", "opened"]
+    page.screenshot(path=SCREENSHOTS / "trace-1280-light.png")
     page.keyboard.press("Escape")
     expect(trace).to_be_hidden()
 
 
 def test_jobs_wait_while_customerio_is_down_and_finish_when_it_is_back(page: Page, stack: RunningStack) -> None:
+    before = sum(stack.simulator("counts")["sends"].values())
     page.get_by_role("button", name="Down", exact=True).click()
     expect(page.get_by_role("button", name="Down", exact=True)).to_have_attribute("aria-pressed", "true")
     publish(page, to="ada@example.com", copies="50")
@@ -84,8 +86,25 @@ def test_jobs_wait_while_customerio_is_down_and_finish_when_it_is_back(page: Pag
     page.screenshot(path=SCREENSHOTS / "down-1280-light.png")
     page.get_by_role("button", name="Working", exact=True).click()
     expect(waiting).to_have_text("0", timeout=2 * SOON)
-    assert sum(stack.simulator("counts")["sends"].values()) == 51
+    assert sum(stack.simulator("counts")["sends"].values()) == before + 50
     expect(page.locator('[data-text="dead.total"]')).to_have_text("0")
+
+
+def test_a_kind_is_paused_and_resumed(page: Page, stack: RunningStack) -> None:
+    page.get_by_role("button", name="Pause track").click()
+    expect(page.locator("#push-note")).to_have_text("track is paused. Its jobs wait until you resume it.", timeout=SOON)
+    expect(page.locator("#push-track-words")).to_contain_text("paused by an operator", timeout=SOON)
+    page.get_by_role("button", name="track", exact=True).click()
+    expect(page.locator("#form-track")).to_be_visible()
+    publish(page, identifiers="paused")
+    expect(page.locator('.kinds [data-text="kind.track.waiting"]')).to_have_text("1", timeout=SOON)
+    page.evaluate("scrollTo(0, 0)")
+    page.screenshot(path=SCREENSHOTS / "paused-1280-light.png")
+    page.get_by_role("button", name="Resume track").click()
+    expect(page.locator("#push-note")).to_have_text("track pushes again.", timeout=SOON)
+    expect(page.locator('.kinds [data-text="kind.track.waiting"]')).to_have_text("0", timeout=SOON)
+    expect(page.get_by_role("button", name="Pause track")).to_be_visible()
+    assert stack.simulator("counts")["items"]["person"]["event"] >= 1
 
 
 def test_an_error_is_shown_at_its_field_which_gets_the_focus(page: Page) -> None:

@@ -9,7 +9,6 @@ from local.console import conditions
 from local.console.flow import Flow, Rates, age, per_second, speed
 from local.console.jobs import RecentJobs, latency_text, state, words
 from local.console.reports import bars, columns, funnel_bars, latency_bars
-from local.console.trace import DeliveryEvent, steps
 from shared.outcome_message import OutcomeMessage
 from shared.topology import topology
 
@@ -142,23 +141,3 @@ def test_an_outcome_that_comes_twice_or_late_is_one_attempt_at_its_place() -> No
 def test_a_word_that_is_new_is_shown_as_it_is() -> None:
     assert words(outcome("a", 1, "held_back")) == "held_back"
     assert state(outcome("a", 1, "held_back")) == "waiting"
-
-
-def test_a_trace_tells_every_attempt_and_every_event_in_order() -> None:
-    jobs = RecentJobs()
-    jobs.add(
-        [
-            outcome("a", 0.2, "retried", lane="main", attempt=1, status=503, reason="server_error"),
-            outcome("a", 2.5, lane="main", attempt=2, delivery_id="d1"),
-        ]
-    )
-    record = jobs.find("send", "a")
-    assert record is not None
-    told = steps(record, [DeliveryEvent("sent", START, ""), DeliveryEvent("bounced", START, "no such mailbox")])
-    assert [(step.what, step.detail, step.state) for step in told] == [
-        ("published", "", "done"),
-        ("will be retried", "main lane, attempt 1, after 200 ms: Customer.io answered 503, server_error", "waiting"),
-        ("done", "main lane, attempt 2, after 2.5 s; delivery d1", "done"),
-        ("sent", "", "done"),
-        ("bounced", "no such mailbox", "failed"),
-    ]

@@ -21,7 +21,7 @@ from local.stack.folder import StackFolder
 from local.stack.interrupt import run_until_interrupted
 from local.stack.log import with_time
 from local.stack.options import DEFAULT_PORT_BASE, Options
-from local.stack.parts import instance_rate, plan
+from local.stack.parts import console, instance_rate, plan
 from local.stack.ports import HOST, assign_ports, free_ports
 from local.stack.process import Part, PartFailedError, Running
 from local.stack.threads import in_daemon_thread
@@ -128,7 +128,13 @@ def test_gcloud_is_pointed_at_the_stacks_pubsub(tmp_path: Path) -> None:
     assert stack.environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB"] == "http://127.0.0.1:8085/"
     own = plan({}, tmp_path, Options(port_base=0)).environment
     assert own["CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB"] == f"http://{own['PUBSUB_EMULATOR_HOST']}/"
-    assert "CONSOLE_URL" not in own
+
+
+def test_the_console_is_where_stack_env_says(tmp_path: Path) -> None:
+    stack = plan({}, tmp_path, Options(port_base=0))
+    part = console(stack)
+    assert stack.environment["CONSOLE_URL"] == f"http://{HOST}:{part.port}/"
+    assert part.environment["PUBSUB_EMULATOR_HOST"] == stack.environment["PUBSUB_EMULATOR_HOST"]
 
 
 def test_a_log_line_carries_its_time_and_json_stays_json() -> None:

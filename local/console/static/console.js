@@ -32,6 +32,9 @@
     for (const element of document.querySelectorAll("[data-fill]")) {
       element.setAttribute("width", (Number(values[element.dataset.fill]) * Number(element.dataset.full)).toFixed(1));
     }
+    for (const element of document.querySelectorAll("[data-action]")) {
+      element.value = values[element.dataset.action] ?? element.value;
+    }
     for (const element of document.querySelectorAll("[data-condition]")) {
       element.setAttribute("aria-pressed", String(element.dataset.condition === values["customerio.condition"]));
     }
@@ -123,8 +126,9 @@
 
   // A part of the stack may be restarting. What was asked for did not happen, and the page says so.
   for (const name of ["htmx:responseError", "htmx:sendError"]) {
-    document.body.addEventListener(name, () => {
-      setText(document.querySelector(".problem[data-text]"), "The console did not answer. Try again.");
+    document.body.addEventListener(name, (event) => {
+      const said = event.detail.xhr.status === 503 ? event.detail.xhr.responseText : "";
+      setText(document.querySelector(".problem[data-text]"), said || "The console did not answer. Try again.");
     });
   }
 })();
