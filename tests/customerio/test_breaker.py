@@ -77,6 +77,21 @@ def test_one_probe_at_a_time() -> None:
     succeed(breaker)
 
 
+def test_five_failures_in_a_row_open_it_and_a_success_begins_the_count_anew() -> None:
+    breaker = CircuitBreaker(now=Clock())
+    for _ in range(3):
+        for _ in range(4):
+            fail(breaker, UnknownOutcomeError("down"))
+        assert breaker.is_closed
+        succeed(breaker)
+    for _ in range(4):
+        fail(breaker, UnknownOutcomeError("down"))
+    assert breaker.is_closed
+    fail(breaker, UnknownOutcomeError("down"))
+    with pytest.raises(SuspendedError):
+        breaker.check()
+
+
 def test_one_request_may_be_in_flight_until_a_probe_succeeds() -> None:
     clock = Clock()
     breaker = CircuitBreaker(now=clock)

@@ -23,7 +23,7 @@ def answer(status: int, content: bytes = b"{}", **headers: str) -> httpx.Respons
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-@pytest.mark.parametrize("content", [EXPLAINED, PAGE, b"\xff\xfe", b"", b"[" * 100_000])
+@pytest.mark.parametrize("content", [EXPLAINED, PAGE, b"\xff\xfe", b'{"meta":{"error":"\xff"}}', b"", b"[" * 100_000])
 def test_what_is_about_the_body_is_rejected(status: int, content: bytes) -> None:
     assert isinstance(request_error(answer(status, content)), RejectedError)
     assert isinstance(batch_error(answer(status, content)), RejectedError)

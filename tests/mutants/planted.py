@@ -129,13 +129,6 @@ FAULTS = [
         _CONNECTION,
     ),
     Fault(
-        "proxies of the environment are used",
-        "shared/customerio/http.py",
-        "trust_env=False",
-        "trust_env=True",
-        _CONNECTION,
-    ),
-    Fault(
         "an answer that is not UTF-8 is a fault",
         "shared/customerio/responses.py",
         "except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):",

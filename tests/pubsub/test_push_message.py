@@ -142,3 +142,12 @@ def test_the_instant_is_read_alike_in_every_precision(milliseconds: int) -> None
         for text in spellings
     }
     assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"message":{"data":"canary!"}}', b'{"message":{"attributes":{"a":"\xff"}}}', b"[" * 100_000]
+)
+def test_no_part_of_a_body_stands_in_the_traceback_of_its_refusal(body: bytes) -> None:
+    with pytest.raises(NotAPushError) as caught:
+        read_push(body)
+    assert caught.value.__suppress_context__
