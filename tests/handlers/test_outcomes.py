@@ -245,6 +245,7 @@ async def test_what_is_not_confirmed_yet_is_published_before_the_instance_ends(
         "PUBSUB_EMULATOR_HOST": pubsub.address,
         "DEAD_LETTER_TOPIC": f"projects/{PROJECT}/topics/cio-send-dead-letter",
         "OUTCOMES_TOPIC": OUTCOMES,
+        "CONTROL_TOPIC": f"projects/{PROJECT}/topics/cio-control",
         "RECIPIENTS": '{"everybody": true}',
         "CUSTOMERIO_REGION": "us",
         "CUSTOMERIO_APP_URL": upstream.url,
