@@ -14,6 +14,7 @@ from ops.errors import OperatorError
 from ops.publishing import ConfirmedPublisher, Outgoing, batches
 from ops.scratch_tables import Tables
 from ops.target import Target
+from shared.jobs import InvalidJob
 from shared.topology import topology
 
 _BATCH_JOBS = 500
@@ -29,6 +30,8 @@ FROM {records} AS records WHERE records.state != 'deleted' AND (
 """
 _MERGED = "FROM {orphans} WHERE twin IS NOT NULL"
 _DELETED = "FROM {orphans} WHERE twin IS NULL AND twins = 0"
+# A user whose record says deleted is suppressed too, so that a late job does not bring them back: sync does both.
+_FORGOTTEN = "FROM {records} AS records WHERE line IN (SELECT line FROM {orphans} WHERE is_deleted)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +131,16 @@ def mend(tables: Tables, wanted: Plan, app_api: AppAPI, target: Target, note: Ca
             left = _wait_for_merges(tables, app_api)
             if left:
                 note(f"{left} merges are not seen at Customer.io yet: run reconcile again later.")
-        failed += _publish(publisher, target, "sync", _sync_jobs(tables))
+        failed += _publish(publisher, target, "sync", _forced(tables, _SYNCED))
         if wanted.deletions:
+            failed += _publish(publisher, target, "sync", _forced(tables, _FORGOTTEN))
             failed += _publish(publisher, target, "identify", _delete_jobs(tables))
     return failed
 
 
-def _sync_jobs(tables: Tables) -> Iterator[dict[str, Any]]:
-    for row in tables.query(f"SELECT records.data {_SYNCED}"):
+def _forced(tables: Tables, records: str) -> Iterator[dict[str, Any]]:
+    """The records, to be applied although sync may know no change of them."""
+    for row in tables.query(f"SELECT records.data {records}"):
         yield msgspec.json.decode(row["data"]) | {"force": True}
 
 
@@ -147,7 +152,7 @@ def _merge_jobs(tables: Tables) -> Iterator[dict[str, Any]]:
 
 
 def _delete_jobs(tables: Tables) -> Iterator[dict[str, Any]]:
-    for row in tables.query(f"SELECT id, email, cio_id {_DELETED} ORDER BY label"):
+    for row in tables.query(f"SELECT id, email, cio_id {_DELETED} AND NOT is_deleted ORDER BY label"):
         yield {"action": "delete", "identifiers": _identifier(row)}
 
 
@@ -173,9 +178,14 @@ def _publish(publisher: ConfirmedPublisher, target: Target, kind: str, bodies: I
     """Publish jobs of one kind; how many were not published."""
     topic = target.topic(topology().topics[kind].name)
     failed = 0
-    jobs = (job_builder.build(kind, msgspec.json.encode(body), _BULK) for body in bodies)
-    for batch in batches(jobs, _BATCH_JOBS, lambda job: len(job.data)):
-        outgoing = [Outgoing(topic, job.data, job.attributes, job.ordering_key) for job in batch]
+    for batch in batches(map(msgspec.json.encode, bodies), _BATCH_JOBS, len):
+        jobs = []
+        for body in batch:
+            try:
+                jobs.append(job_builder.build(kind, body, _BULK))
+            except InvalidJob:  # a record at the limit of its size has no room for `force`
+                failed += 1
+        outgoing = [Outgoing(topic, job.data, job.attributes, job.ordering_key) for job in jobs]
         problems = publisher.publish(outgoing)
         failed += len(problems) - problems.count("")
         if publisher.is_unreachable:
