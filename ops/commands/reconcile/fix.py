@@ -32,6 +32,18 @@ _MERGED = "FROM {orphans} WHERE twin IS NOT NULL"
 _DELETED = "FROM {orphans} WHERE twin IS NULL AND twins = 0"
 # A user whose record says deleted is suppressed too, so that a late job does not bring them back: sync does both.
 _FORGOTTEN = "FROM {records} AS records WHERE line IN (SELECT line FROM {orphans} WHERE is_deleted)"
+_COUNTS = f"""
+SELECT
+  (SELECT COUNT(*) {_SYNCED}) AS syncs,
+  (SELECT COUNT(*) {_MERGED}) AS merges,
+  (SELECT COUNT(*) {_DELETED}) AS orphans,
+  (SELECT COUNT(*) FROM {{orphans}} WHERE twins > 1) AS undecided,
+  (SELECT COUNT(*) FROM {{conflicts}} WHERE side = 'records') AS shared,
+  (SELECT COUNT(*) FROM {{conflicts}} WHERE side = 'people' AND email NOT IN (
+    SELECT email FROM {{orphans}} WHERE email IS NOT NULL
+  )) AS kept,
+  (SELECT COUNT(*) FROM {{differences}} WHERE consents > 0 AND NOT opted_out) AS opt_ins
+"""  # noqa: S608 - of constants only
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,8 @@ def plan(tables: Tables, *, people: int, unknown: int, delete_orphans: bool) -> 
     Raises:
         OperatorError: if the deletions would be too many, or a refused row may be about somebody who would be deleted.
     """
-    orphans = tables.number(f"SELECT COUNT(*) AS n {_DELETED}")
+    count = next(tables.query(_COUNTS))
+    orphans = int(count["orphans"])
     if delete_orphans and orphans and unknown:
         raise OperatorError(
             f"{unknown} refused rows have no id: correct them before --delete-orphans, or their people are deleted."
@@ -84,28 +97,27 @@ def plan(tables: Tables, *, people: int, unknown: int, delete_orphans: bool) -> 
             f"--delete-orphans would delete {orphans} of {people} people: check that the records are all there."
         )
     return Plan(
-        syncs=tables.number(f"SELECT COUNT(*) AS n {_SYNCED}"),
-        merges=tables.number(f"SELECT COUNT(*) AS n {_MERGED}"),
+        syncs=count["syncs"],
+        merges=count["merges"],
         deletions=orphans if delete_orphans else 0,
-        not_mended=_not_mended(tables, 0 if delete_orphans else orphans),
-        opt_ins=tables.number("SELECT COUNT(*) AS n FROM {differences} WHERE consents > 0 AND NOT opted_out"),
+        not_mended=[
+            f"{number} {text}."
+            for number, text in (
+                (
+                    0 if delete_orphans else orphans,
+                    "people have no record, or are deleted here: --delete-orphans deletes them",
+                ),
+                (
+                    count["undecided"],
+                    "orphans have the address of several records: decide whose it is, then merge by hand",
+                ),
+                (count["shared"], "addresses belong to several records here: Customer.io gives one person the address"),
+                (count["kept"], "addresses belong to several people who all have a record: correct the records"),
+            )
+            if number
+        ],
+        opt_ins=count["opt_ins"],
     )
-
-
-def _not_mended(tables: Tables, orphans: int) -> list[str]:
-    shared = tables.number("SELECT COUNT(*) AS n FROM {conflicts} WHERE side = 'records'")
-    undecided = tables.number("SELECT COUNT(*) AS n FROM {orphans} WHERE twins > 1")
-    kept = tables.number(
-        "SELECT COUNT(*) AS n FROM {conflicts} WHERE side = 'people' AND email NOT IN "
-        "(SELECT email FROM {orphans} WHERE email IS NOT NULL)"
-    )
-    sentences = [
-        (orphans, "people have no record, or are deleted here: --delete-orphans deletes them"),
-        (undecided, "orphans have the address of several records: decide whose it is, then merge by hand"),
-        (shared, "addresses belong to several records here: Customer.io gives one person the address"),
-        (kept, "addresses belong to several people who all have a record: correct the records"),
-    ]
-    return [f"{count} {text}." for count, text in sentences if count]
 
 
 def mend(tables: Tables, wanted: Plan, app_api: AppAPI, target: Target, note: Callable[[str], None]) -> int:
