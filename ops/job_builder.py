@@ -34,7 +34,7 @@ def build(kind: str, text: bytes, given: Mapping[str, str]) -> Job:
     Raises:
         InvalidJob: if the job can never succeed.
     """
-    data, own = _unwrapped(text)
+    data, own = unwrapped(text)
     attributes = {"job_id": new_ulid(), **given, **own}
     persons = check(kind, data, attributes)
     return Job(data, attributes, persons[0] if topology().topics[kind].ordered else "")
@@ -81,7 +81,12 @@ def _assignment(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _unwrapped(text: bytes) -> tuple[bytes, dict[str, str]]:
+def unwrapped(text: bytes) -> tuple[bytes, dict[str, str]]:
+    """Read a body, or ``{"data": body, "attributes": {...}}``, as the body and the attributes.
+
+    Raises:
+        InvalidJob: if the attributes are not texts, or an exported dead letter does not have its body.
+    """
     try:
         line = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from google.cloud.bigquery import Client
 
 _PAGE_ROWS = 5000
+_CONNECTIONS = 4
 
 
 class Tables:
@@ -68,8 +70,9 @@ class Tables:
         return int(next(iter(next(self.query(sql)).values())) or 0)
 
     def drop(self) -> None:
-        for name in self._names:
-            self._client.delete_table(self._prefix + name, not_found_ok=True)
+        with ThreadPoolExecutor(_CONNECTIONS) as threads:
+            for name in self._names:
+                threads.submit(self._client.delete_table, self._prefix + name, not_found_ok=True)
 
     def _filled(self, sql: str) -> str:
         return sql.format_map({name: f"`{self._prefix}{name}`" for name in self._names})

@@ -14,6 +14,7 @@ from ops.errors import OperatorError
 from ops.publishing import ConfirmedPublisher, Outgoing, batches
 from ops.scratch_tables import Tables
 from ops.target import Target
+from shared.jobs import InvalidJob
 from shared.topology import topology
 
 _BATCH_JOBS = 500
@@ -29,6 +30,20 @@ FROM {records} AS records WHERE records.state != 'deleted' AND (
 """
 _MERGED = "FROM {orphans} WHERE twin IS NOT NULL"
 _DELETED = "FROM {orphans} WHERE twin IS NULL AND twins = 0"
+# A user whose record says deleted is suppressed too, so that a late job does not bring them back: sync does both.
+_FORGOTTEN = "FROM {records} AS records WHERE line IN (SELECT line FROM {orphans} WHERE is_deleted)"
+_COUNTS = f"""
+SELECT
+  (SELECT COUNT(*) {_SYNCED}) AS syncs,
+  (SELECT COUNT(*) {_MERGED}) AS merges,
+  (SELECT COUNT(*) {_DELETED}) AS orphans,
+  (SELECT COUNT(*) FROM {{orphans}} WHERE twins > 1) AS undecided,
+  (SELECT COUNT(*) FROM {{conflicts}} WHERE side = 'records') AS shared,
+  (SELECT COUNT(*) FROM {{conflicts}} WHERE side = 'people' AND email NOT IN (
+    SELECT email FROM {{orphans}} WHERE email IS NOT NULL
+  )) AS kept,
+  (SELECT COUNT(*) FROM {{differences}} WHERE consents > 0 AND NOT opted_out) AS opt_ins
+"""  # noqa: S608 - of constants only
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +86,8 @@ def plan(tables: Tables, *, people: int, unknown: int, delete_orphans: bool) -> 
     Raises:
         OperatorError: if the deletions would be too many, or a refused row may be about somebody who would be deleted.
     """
-    orphans = tables.number(f"SELECT COUNT(*) AS n {_DELETED}")
+    count = next(tables.query(_COUNTS))
+    orphans = int(count["orphans"])
     if delete_orphans and orphans and unknown:
         raise OperatorError(
             f"{unknown} refused rows have no id: correct them before --delete-orphans, or their people are deleted."
@@ -81,28 +97,27 @@ def plan(tables: Tables, *, people: int, unknown: int, delete_orphans: bool) -> 
             f"--delete-orphans would delete {orphans} of {people} people: check that the records are all there."
         )
     return Plan(
-        syncs=tables.number(f"SELECT COUNT(*) AS n {_SYNCED}"),
-        merges=tables.number(f"SELECT COUNT(*) AS n {_MERGED}"),
+        syncs=count["syncs"],
+        merges=count["merges"],
         deletions=orphans if delete_orphans else 0,
-        not_mended=_not_mended(tables, 0 if delete_orphans else orphans),
-        opt_ins=tables.number("SELECT COUNT(*) AS n FROM {differences} WHERE consents > 0 AND NOT opted_out"),
+        not_mended=[
+            f"{number} {text}."
+            for number, text in (
+                (
+                    0 if delete_orphans else orphans,
+                    "people have no record, or are deleted here: --delete-orphans deletes them",
+                ),
+                (
+                    count["undecided"],
+                    "orphans have the address of several records: decide whose it is, then merge by hand",
+                ),
+                (count["shared"], "addresses belong to several records here: Customer.io gives one person the address"),
+                (count["kept"], "addresses belong to several people who all have a record: correct the records"),
+            )
+            if number
+        ],
+        opt_ins=count["opt_ins"],
     )
-
-
-def _not_mended(tables: Tables, orphans: int) -> list[str]:
-    shared = tables.number("SELECT COUNT(*) AS n FROM {conflicts} WHERE side = 'records'")
-    undecided = tables.number("SELECT COUNT(*) AS n FROM {orphans} WHERE twins > 1")
-    kept = tables.number(
-        "SELECT COUNT(*) AS n FROM {conflicts} WHERE side = 'people' AND email NOT IN "
-        "(SELECT email FROM {orphans} WHERE email IS NOT NULL)"
-    )
-    sentences = [
-        (orphans, "people have no record, or are deleted here: --delete-orphans deletes them"),
-        (undecided, "orphans have the address of several records: decide whose it is, then merge by hand"),
-        (shared, "addresses belong to several records here: Customer.io gives one person the address"),
-        (kept, "addresses belong to several people who all have a record: correct the records"),
-    ]
-    return [f"{count} {text}." for count, text in sentences if count]
 
 
 def mend(tables: Tables, wanted: Plan, app_api: AppAPI, target: Target, note: Callable[[str], None]) -> int:
@@ -128,14 +143,16 @@ def mend(tables: Tables, wanted: Plan, app_api: AppAPI, target: Target, note: Ca
             left = _wait_for_merges(tables, app_api)
             if left:
                 note(f"{left} merges are not seen at Customer.io yet: run reconcile again later.")
-        failed += _publish(publisher, target, "sync", _sync_jobs(tables))
+        failed += _publish(publisher, target, "sync", _forced(tables, _SYNCED))
         if wanted.deletions:
+            failed += _publish(publisher, target, "sync", _forced(tables, _FORGOTTEN))
             failed += _publish(publisher, target, "identify", _delete_jobs(tables))
     return failed
 
 
-def _sync_jobs(tables: Tables) -> Iterator[dict[str, Any]]:
-    for row in tables.query(f"SELECT records.data {_SYNCED}"):
+def _forced(tables: Tables, records: str) -> Iterator[dict[str, Any]]:
+    """The records, to be applied although sync may know no change of them."""
+    for row in tables.query(f"SELECT records.data {records}"):
         yield msgspec.json.decode(row["data"]) | {"force": True}
 
 
@@ -147,7 +164,7 @@ def _merge_jobs(tables: Tables) -> Iterator[dict[str, Any]]:
 
 
 def _delete_jobs(tables: Tables) -> Iterator[dict[str, Any]]:
-    for row in tables.query(f"SELECT id, email, cio_id {_DELETED} ORDER BY label"):
+    for row in tables.query(f"SELECT id, email, cio_id {_DELETED} AND NOT is_deleted ORDER BY label"):
         yield {"action": "delete", "identifiers": _identifier(row)}
 
 
@@ -173,9 +190,14 @@ def _publish(publisher: ConfirmedPublisher, target: Target, kind: str, bodies: I
     """Publish jobs of one kind; how many were not published."""
     topic = target.topic(topology().topics[kind].name)
     failed = 0
-    jobs = (job_builder.build(kind, msgspec.json.encode(body), _BULK) for body in bodies)
-    for batch in batches(jobs, _BATCH_JOBS, lambda job: len(job.data)):
-        outgoing = [Outgoing(topic, job.data, job.attributes, job.ordering_key) for job in batch]
+    for batch in batches(map(msgspec.json.encode, bodies), _BATCH_JOBS, len):
+        jobs = []
+        for body in batch:
+            try:
+                jobs.append(job_builder.build(kind, body, _BULK))
+            except InvalidJob:  # a record at the limit of its size has no room for `force`
+                failed += 1
+        outgoing = [Outgoing(topic, job.data, job.attributes, job.ordering_key) for job in jobs]
         problems = publisher.publish(outgoing)
         failed += len(problems) - problems.count("")
         if publisher.is_unreachable:

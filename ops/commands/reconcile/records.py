@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from ops import job_builder
 from ops.commands.importing.refusals import Refusals
 from ops.commands.reconcile import values
 from ops.jobs import persons
@@ -42,13 +43,14 @@ def write(rows: Iterable[Row], people: Path, attributes: Path, refusals: Refusal
             try:
                 if row.problem is not None:
                     raise row.problem
-                user = parse("sync", row.text)
+                data, _ = job_builder.unwrapped(row.text)
+                user = parse("sync", data)
             except InvalidJob as error:
                 refusals.add(row, error)
                 _write_refused(row, people_file, found)
                 continue
             found.count += 1
-            _write_person(row, user, people_file)
+            _write_person(row.number, data, user, people_file)
             if isinstance(user, UserRecord) and not user.wants_nothing:
                 _write_attributes(row.number, user, attributes_file, found.names)
     return found
@@ -62,19 +64,19 @@ def _write_refused(row: Row, people: BinaryIO, found: Records) -> None:
         _write(people, line=row.number, id=identifier, state="refused")
 
 
-def _write_person(row: Row, user: UserRecord | UserDeleted, people: BinaryIO) -> None:
+def _write_person(line: int, data: bytes, user: UserRecord | UserDeleted, people: BinaryIO) -> None:
     state, email = "deleted", None
     if isinstance(user, UserRecord):
         state = "suppressed" if user.wants_nothing else "present"
         email = user.attributes.get(values.EMAIL)
     _write(
         people,
-        line=row.number,
+        line=line,
         id=user.id,
         state=state,
         email=email.lower() if isinstance(email, str) else None,
         version=user.updated_at,
-        data=row.text.decode(),
+        data=data.decode(),
     )
 
 
