@@ -50,6 +50,7 @@ class TokenBucket:
         self._burst_seconds = max(0.0, RATE_BURST_SECONDS - self._interval)
         self._places = places
         self._next_due = 0.0
+        self._quiet_until = 0.0
         # Dicts serve as queues, because a taker that goes away leaves from the middle.
         self._urgent: _Line = {}
         self._bulk: _Line = {}
@@ -98,7 +99,7 @@ class TokenBucket:
 
     def give_back(self) -> None:
         """Return a token that was taken and not used."""
-        self._next_due -= self._interval
+        self._next_due = max(self._next_due - self._interval, self._quiet_until)
         self._serve()
 
     def free_place(self, *, bulk: bool) -> None:
@@ -109,7 +110,8 @@ class TokenBucket:
 
     def pause(self, seconds: float) -> None:
         """Hand out nothing for so many seconds."""
-        self._next_due = max(self._next_due, asyncio.get_running_loop().time() + seconds)
+        self._quiet_until = max(self._quiet_until, asyncio.get_running_loop().time() + seconds)
+        self._next_due = max(self._next_due, self._quiet_until)
 
     async def _wait_in_line(self, deadline: float | None, *, bulk: bool) -> None:
         line = self._bulk if bulk else self._urgent

@@ -166,7 +166,7 @@ def test_the_other_channels_need_a_template(channel: str) -> None:
         ({**LETTER, "headers": r'{"X": "\u00e9"}'}, "headers", "must be ASCII"),
         ({**LETTER, "headers": "X-One: 1"}, "headers", HEADERS),
         ({**LETTER, "headers": '"X-One"'}, "headers", HEADERS),
-        ({**LETTER, "headers": "[" * 100_000}, "headers", HEADERS),
+        ({**LETTER, "headers": "[" * 19_000}, "headers", HEADERS),
         ({**LETTER, "headers": {"X": 1}}, "headers[...]", "expected str, got int"),
         ({**LETTER, "attachments": ["aGk="]}, "attachments", "expected object | null, got array"),
         ({**LETTER, "attachments": {"a.txt": 1}}, "attachments[...]", "expected str, got int"),

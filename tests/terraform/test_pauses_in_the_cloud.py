@@ -139,7 +139,7 @@ def test_the_lines_of_a_pause_are_counted(
 
 
 def test_runbooks_quote_the_words_of_control(capsys: pytest.CaptureFixture[str]) -> None:
-    runbooks = (ROOT / "docs" / "runbooks.md").read_text()
+    runbooks = " ".join((ROOT / "docs" / "runbooks.md").read_text().split())
     paused = PushState(paused_by="customerio", reason="server_error", since=1)
 
     for change in (Change(PushState(), paused), Change(paused, paused), Change(paused, PushState())):
