@@ -13,7 +13,7 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --univers
 JOBS ?= 20000
 SEED ?= 7
 
-.PHONY: check run demo reset test lint format docs wheel bench burst mutants faults terraform-check lock clean help
+.PHONY: check run demo reset test test-slow lint format docs wheel bench burst mutants faults terraform-check lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -23,7 +23,7 @@ $(READY): requirements.txt requirements-dev.txt local/setup
 	@./local/setup $(VENV)
 
 check: $(READY)  ## everything that has to hold before a change lands: lint, tests, Terraform
-	@for step in lint test terraform-check; do echo "check: $$step"; $(MAKE) --no-print-directory $$step || exit 1; done
+	@for step in lint test test-slow terraform-check; do echo "check: $$step"; $(MAKE) --no-print-directory $$step || exit 1; done
 	@echo "check: ok"
 
 run: $(READY)  ## the whole loop on this machine, left running until Ctrl-C
@@ -35,8 +35,11 @@ demo: $(READY)  ## publish 200 jobs through a stack of its own, print what becam
 reset: $(READY)  ## remove the data and logs of make run and make demo, and nothing else
 	@$(PYTHON) -m local.stack reset
 
-test: $(READY)  ## all tests but Terraform's, three at a time
-	@$(PYTHON) -m pytest --ignore=tests/terraform --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+test: $(READY)  ## the tests, three at a time, but for Terraform's and those that take minutes
+	@$(PYTHON) -m pytest -m "not slow" --ignore=tests/terraform --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+
+test-slow: $(READY)  ## the tests that run whole stacks for minutes: outages, pauses, traces, the console in a browser
+	@$(PYTHON) -m pytest -m slow --ignore=tests/terraform --numprocesses=2 --dist=loadfile
 
 lint: $(READY)  ## ruff and mypy
 	@$(PYTHON) -m ruff check .

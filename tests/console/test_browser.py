@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.console.browser import SCREENSHOTS, chromium, console_page
 from tests.stack.stack_helpers import RunningStack, running_stack, until
 
+pytestmark = pytest.mark.slow
+
 SOON = 30_000  # milliseconds; on a machine that runs other tests too
 
 

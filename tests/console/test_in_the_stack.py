@@ -17,6 +17,8 @@ from local.stack.process import Part
 from local.stack.stack import Stack
 from tests.stack.stack_helpers import ROOT, running_stack, until
 
+pytestmark = pytest.mark.slow
+
 
 def answers(url: str) -> bool:
     try:

@@ -14,6 +14,8 @@ from tests.faults.injector import frozen, pause
 from tests.faults.run import idle, run
 from tests.stack.stack_helpers import RunningStack, post, running_stack, until
 
+pytestmark = pytest.mark.slow
+
 # An outage without a reason is paused after a minute, and the breaker's own pauses are not scaled.
 LONG = 150
 

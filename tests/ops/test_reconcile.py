@@ -19,6 +19,8 @@ from local import bigquery
 from ops.cli import app
 from tests.stack.stack_helpers import RunningStack, running_stack, until
 
+pytestmark = pytest.mark.slow
+
 Ops = Callable[..., Result]
 Damage = Callable[..., None]
 

@@ -13,6 +13,8 @@ import pytest
 from shared.topology import topology
 from tests.stack.stack_helpers import ROOT, RunningStack, running_stack, until
 
+pytestmark = pytest.mark.slow
+
 # An hour of the lanes takes a second: both together last 15 s. A tick comes every half second, the shortest there is.
 TIME_SCALE = 3600
 LANES_SECONDS = sum(

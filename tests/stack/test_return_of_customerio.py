@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.stack.stack_helpers import running_stack, until
 from tests.stack.test_pauses import KINDS, applied, outage, publish, pushing
+
+pytestmark = pytest.mark.slow
 
 # At this scale two minutes are 20 s: longer than what is not divided, a request and a breaker's first pauses.
 TIME_SCALE = 6

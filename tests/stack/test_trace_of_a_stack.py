@@ -15,7 +15,10 @@ from ops.story import build_story
 from tests.stack.stack_helpers import PATIENCE, ROOT, RunningStack, until
 
 # Pauses and attempts are told by the local broker; Google's emulator gives no attempt, and hangs on a pause.
-pytestmark = pytest.mark.parametrize("stack", ["local broker"], indirect=True, scope="session")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.parametrize("stack", ["local broker"], indirect=True, scope="session"),
+]
 
 SENDS = 150
 FAULTS: list[dict[str, Any]] = [
