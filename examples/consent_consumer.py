@@ -68,11 +68,14 @@ def main() -> None:
             print(f"{consent['source']}: {consent['id']} wants it: {consent['wanted']}", flush=True)
         message.ack()  # after the commit: a crash before it brings the message again
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     stream = subscriber.subscribe(subscription, receive)
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stream.cancel())
     print("waiting for changes", flush=True)
-    stream.result()
+    try:
+        stream.result()
+    except KeyboardInterrupt:
+        stream.cancel()
+        stream.result()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parents[1]
-_UP_SECONDS = 20.0
+_UP_SECONDS = 120.0
 
 
 @dataclass(frozen=True)

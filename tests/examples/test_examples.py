@@ -95,7 +95,10 @@ def test_the_consent_consumer(
             assert consumer.stdout.readline() == "unsubscribed: consent-1 wants it: False\n"
         finally:
             consumer.send_signal(signal.SIGTERM)
-            consumer.communicate(timeout=PATIENCE_SECONDS)
+            try:
+                consumer.communicate(timeout=PATIENCE_SECONDS)
+            finally:
+                consumer.kill()
     with closing(sqlite3.connect(database)) as read:
         rows = read.execute("SELECT person, channel, topic, wanted FROM consent").fetchall()
     assert rows == [("consent-1", "", "", 0)]
