@@ -28,6 +28,7 @@ INSERT INTO consent VALUES (:person, :channel, :topic, :wanted, :at, :source)
 ON CONFLICT DO UPDATE SET wanted = excluded.wanted, at = excluded.at, source = excluded.source
 WHERE excluded.at > at OR (excluded.at = at AND NOT excluded.wanted)
 """
+ENDS = {signal.SIGINT, signal.SIGTERM}
 WANTED = "SELECT wanted FROM consent WHERE (person, channel, topic) = (:person, :channel, :topic)"
 
 
@@ -48,6 +49,8 @@ def keep(database: sqlite3.Connection, consent: dict[str, str | bool | None]) ->
 
 
 def main() -> None:
+    # Threads that are made later inherit this, so that the signals wait for sigwait.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     project = os.environ["GOOGLE_CLOUD_PROJECT"]
     database = sqlite3.connect(sys.argv[1], check_same_thread=False)
     database.execute(TABLE)
@@ -68,14 +71,12 @@ def main() -> None:
             print(f"{consent['source']}: {consent['id']} wants it: {consent['wanted']}", flush=True)
         message.ack()  # after the commit: a crash before it brings the message again
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     stream = subscriber.subscribe(subscription, receive)
+    stream.add_done_callback(lambda _: os.kill(os.getpid(), signal.SIGTERM))  # an error ends the wait, too
     print("waiting for changes", flush=True)
-    try:
-        stream.result()
-    except KeyboardInterrupt:
-        stream.cancel()
-        stream.result()
+    signal.sigwait(ENDS)
+    stream.cancel()
+    stream.result()
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from shared.errors import InvalidJob
 from shared.jobs import limits, parse
 from shared.redaction import redacted
 
-# CPU time of this thread, so that a busy machine fails nothing. On an idle core the worst body takes 20 ms, on a slow one
-# that is shared up to 70 ms; without the limits it is seconds.
+# CPU time of this thread, so that a busy machine fails nothing. On an idle core the worst body takes 20 ms, on a slow
+# one that is shared up to 70 ms; without the limits it is seconds.
 MAX_CPU_SECONDS = 0.25
 SIZES = {
     "identify": limits.MAX_TRACK_DATA_BYTES,
