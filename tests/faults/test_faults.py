@@ -80,9 +80,9 @@ def test_a_wrong_key_is_waited_out_with_one_critical_line(stack: RunningStack) -
             stack.publish("cio-identify", {"identifiers": {"id": f"key-{n}"}})
 
         def turned_away() -> bool:
-            return sum(line.get("reason") == "credentials_refused" for line in lines(stack, "identify")) >= 30
+            return any(line.get("reason") == "credentials_refused" for line in lines(stack, "identify"))
 
-        until(turned_away, "every job to be turned away")
+        until(turned_away, "a job to be turned away")  # the pause may come before the others are pushed
         until(lambda: is_paused(stack, "identify"), "the pause")
     finally:
         stack.faults()

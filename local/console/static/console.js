@@ -117,7 +117,7 @@
     if (!button) return;
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
     setText(button, "Copied");
-    setTimeout(() => setText(button, "Copy"), 2000);
+    setTimeout(() => setText(button, "Copy"), 6000);
   });
 
   document.body.addEventListener("htmx:afterSwap", (event) => {
