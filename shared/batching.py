@@ -135,7 +135,7 @@ class MicroBatcher[Item]:
 
         Raises:
             BacklogFullError: if too many items wait.
-            NotSentError: if the deadline came, or came too near, before the item was sent.
+            NotSentError: as soon as the deadline is too near for the item to be sent.
             ResultLateError: if the deadline came while the item's request was in flight.
             Exception: if ``send`` settled the item with it.
         """
@@ -145,7 +145,7 @@ class MicroBatcher[Item]:
         loop = asyncio.get_running_loop()
         entry = Entry(item, size, keys, exclusive, deadline, loop.create_future())
         if deadline is not None:
-            self._expire_at(entry, deadline)
+            self._expire_at(entry, deadline - limits.min_seconds)
         self._waiting[entry] = None
         self._waiting_bytes += size
         self._schedule()
@@ -154,7 +154,9 @@ class MicroBatcher[Item]:
                 raise error.with_traceback(None)
         finally:
             self._with_deadline.pop(entry, None)
-            self._remove(entry)  # it still waits if its caller was cancelled
+            if entry in self._waiting:  # its caller was cancelled
+                self._remove(entry)
+                self._schedule()
 
     def give_back_late(self, entries: Sequence[Entry[Item]]) -> list[Entry[Item]]:
         """Settle entries whose deadline is too near for a request, and return those that are still to be sent.
@@ -174,11 +176,11 @@ class MicroBatcher[Item]:
             entry.settle(NotSentError())
         return entry.is_settled
 
-    def _expire_at(self, entry: Entry[Item], deadline: float) -> None:
-        """Settle ``entry`` at ``deadline``. There is one timer for all: one each would cost half an item's CPU."""
-        self._with_deadline[entry] = deadline
-        if self._expiry is None or deadline < self._expiry.when():
-            self._set_expiry(deadline)
+    def _expire_at(self, entry: Entry[Item], when: float) -> None:
+        """Settle ``entry`` at ``when``. There is one timer for all: one each would cost half an item's CPU."""
+        self._with_deadline[entry] = when
+        if self._expiry is None or when < self._expiry.when():
+            self._set_expiry(when)
 
     def _set_expiry(self, when: float | None) -> None:
         if self._expiry is not None:
@@ -188,11 +190,12 @@ class MicroBatcher[Item]:
     def _expire(self) -> None:
         # The loop calls a timer when it is due to within the clock's resolution, which may be a moment early.
         now = max(asyncio.get_running_loop().time(), self._expiry.when() if self._expiry else 0.0)
-        for entry in [entry for entry, deadline in self._with_deadline.items() if deadline <= now]:
+        for entry in [entry for entry, when in self._with_deadline.items() if when <= now]:
             del self._with_deadline[entry]
             entry.settle(NotSentError() if entry in self._waiting else ResultLateError())
             self._remove(entry)
         self._set_expiry(min(self._with_deadline.values(), default=None))
+        self._schedule()  # what was behind an item that expired may go
 
     def _remove(self, entry: Entry[Item]) -> None:
         if entry in self._waiting:
@@ -250,6 +253,9 @@ class MicroBatcher[Item]:
                 barred.update(entry.keys)
         for entry in (*batch, *given_back):
             self._remove(entry)
+        for entry in batch:
+            if entry.deadline is not None:  # its caller may wait for the result until then
+                self._with_deadline[entry] = entry.deadline
         self._keys_in_flight |= taken
         return batch
 

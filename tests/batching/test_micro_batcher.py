@@ -302,6 +302,40 @@ def test_an_item_that_is_left_out_takes_no_room_in_the_batch() -> None:
     assert batches == [[1, 3, 4], [2]]
 
 
+@pytest.mark.parametrize("leaves", ["by its deadline", "by its caller"])
+def test_an_item_goes_when_the_one_before_it_leaves(leaves: str) -> None:
+    ended: asyncio.Event
+    sent: list[str] = []
+
+    async def slow(entries: Sequence[Entry[str]]) -> None:
+        sent.extend(entry.item for entry in entries)
+        await ended.wait()
+        for entry in entries:
+            entry.settle()
+
+    async def main() -> None:
+        nonlocal ended
+        ended = asyncio.Event()
+        batcher = MicroBatcher(slow, LIMITS)
+        in_flight = asyncio.create_task(batcher.submit("in flight", size=100, keys=["c"]))
+        await asyncio.sleep(0)
+        deadline = asyncio.get_running_loop().time() + 1.5 if leaves == "by its deadline" else None
+        between = asyncio.create_task(
+            batcher.submit("between", size=1, keys=["c", "a"], exclusive=True, deadline=deadline)
+        )
+        behind = asyncio.create_task(batcher.submit("behind", size=1, keys=["a"], exclusive=True))
+        await asyncio.sleep(0.1)
+        assert sent == ["in flight"]
+        if leaves == "by its caller":
+            between.cancel()
+        await asyncio.sleep(0.6)
+        assert sent == ["in flight", "behind"]
+        ended.set()
+        await asyncio.gather(in_flight, between, behind, return_exceptions=True)
+
+    run(main())
+
+
 def test_a_fault_of_ours_reaches_every_caller() -> None:
     async def broken(_entries: Sequence[Entry[int]]) -> None:
         raise ZeroDivisionError

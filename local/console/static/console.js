@@ -112,11 +112,12 @@
     showPending();
   });
 
-  document.addEventListener("click", async (event) => {
+  // The text stays selected: where a browser refuses to copy for a page, the keys still do it.
+  document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-    setText(button, "Copied");
+    getSelection().selectAllChildren(document.getElementById(button.dataset.copy));
+    setText(button, document.execCommand("copy") ? "Copied" : "Press Ctrl-C");
     setTimeout(() => setText(button, "Copy"), 6000);
   });
 
