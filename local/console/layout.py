@@ -1,7 +1,8 @@
 """Coordinates of the flow's picture: one layout for wide windows, one for narrow ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from local.console.flow import customerio_kinds
 from shared.topology import topology
@@ -27,6 +28,17 @@ class Box:
     @property
     def middle(self) -> float:
         return self.y + self.height / 2
+
+    def lowered(self, distance: float) -> "Box":
+        return Box(self.x, self.y + distance, self.width, self.height)
+
+
+class Columns(NamedTuple):
+    """Where a row's topic, its lanes and its function are drawn."""
+
+    topic: Box
+    lanes: Box
+    target: Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +94,9 @@ class Picture:
 def wide() -> Picture:
     """Topics at the left, Customer.io at the right, and the webhooks' way back below."""
     box, step, top = 46.0, 60.0, 26.0
-    kinds = customerio_kinds()
-    customerio = Box(836, top, 164, step * (len(kinds) - 1) + box)
-    rows = []
-    for number, kind in enumerate(kinds):
-        y = top + number * step
-        topic, target = Box(0, y, 168, box), Box(596, y, 170, box)
-        lanes = _lanes(kind, Box(214, y, 336, box), gap=12)
-        rows.append(
-            Row(
-                kind,
-                topology().topics[kind].name,
-                topology().topics[kind].function,
-                topic,
-                lanes,
-                target,
-                _line(topic.right, lanes[0].box.x, topic.middle),
-                _line(lanes[-1].box.right, target.x, topic.middle),
-                _line(target.right, customerio.x, topic.middle),
-            )
-        )
+    customerio = Box(836, top, 164, step * (len(customerio_kinds()) - 1) + box)
+    columns = Columns(topic=Box(0, top, 168, box), lanes=Box(214, top, 336, box), target=Box(596, top, 170, box))
+    rows = _rows(columns, step, gap=12, onward=lambda target: _line(target.right, customerio.x, target.middle))
     y = customerio.bottom + 42
     webhook, bigquery = Box(596, y, 170, box), Box(0, y, 168, box)
     events = _event_lanes(Box(214, y, 336, box), gap=12)
@@ -126,27 +121,15 @@ def wide() -> Picture:
 def narrow() -> Picture:
     """One row per topic, Customer.io below them, and the webhooks' way back below that."""
     box, step, width, top = 46.0, 58.0, 358.0, 22.0
-    kinds = customerio_kinds()
-    bottom = top + step * (len(kinds) - 1) + box
+    bottom = top + step * (len(customerio_kinds()) - 1) + box
     customerio = Box(0, bottom + 26, width, box)
-    rows = []
-    for number, kind in enumerate(kinds):
-        y = top + number * step
-        topic, target = Box(0, y, 104, box), Box(246, y, 96, box)
-        lanes = _lanes(kind, Box(114, y, 122, box), gap=4)
-        rows.append(
-            Row(
-                kind,
-                topology().topics[kind].name,
-                topology().topics[kind].function,
-                topic,
-                lanes,
-                target,
-                _line(topic.right, lanes[0].box.x, topic.middle),
-                _line(lanes[-1].box.right, target.x, topic.middle),
-                f"M{target.right} {topic.middle} H{width - 12} q6 0 6 6 V{customerio.y}",
-            )
-        )
+    columns = Columns(topic=Box(0, top, 104, box), lanes=Box(114, top, 122, box), target=Box(246, top, 96, box))
+    rows = _rows(
+        columns,
+        step,
+        gap=4,
+        onward=lambda target: f"M{target.right} {target.middle} H{width - 12} q6 0 6 6 V{customerio.y}",
+    )
     y = customerio.bottom + 26
     webhook, bigquery = Box(246, y, 112, box), Box(0, y, 104, box)
     events = _event_lanes(Box(114, y, 122, box), gap=4)
@@ -164,6 +147,35 @@ def narrow() -> Picture:
         _line(webhook.x, events[0].box.right, webhook.middle),
         _line(events[-1].box.x, bigquery.right, webhook.middle),
     )
+
+
+def _rows(columns: Columns, step: float, *, gap: float, onward: Callable[[Box], str]) -> list[Row]:
+    """Place the kinds below each other.
+
+    Args:
+        columns: Boxes of the first row.
+        step: Distance from a row to the next one.
+        gap: Distance between two lanes.
+        onward: Returns the path from a function's box to Customer.io's.
+    """
+    rows = []
+    for number, kind in enumerate(customerio_kinds()):
+        topic, area, target = (box.lowered(number * step) for box in columns)
+        lanes = _lanes(kind, area, gap=gap)
+        rows.append(
+            Row(
+                kind,
+                topology().topics[kind].name,
+                topology().topics[kind].function,
+                topic,
+                lanes,
+                target,
+                _line(topic.right, lanes[0].box.x, topic.middle),
+                _line(lanes[-1].box.right, target.x, topic.middle),
+                onward(target),
+            )
+        )
+    return rows
 
 
 def _lanes(kind: str, area: Box, *, gap: float) -> list[LaneBox]:

@@ -1,12 +1,20 @@
 """Faults, as they are planted in what was applied."""
 
+import copy
 from collections.abc import Callable
 
-from tests.terraform.applied import Values
+from tests.terraform.applied import Applied, Values
 from tests.terraform.order import last_two
 from tests.terraform.terraform_tool import Resource
 
 type Fault = Callable[[list[Resource]], None]
+
+
+def planted(applied: Applied, fault: Fault) -> Applied:
+    """Return what was applied, with the fault in it."""
+    resources = copy.deepcopy(applied.resources)
+    fault(resources)
+    return Applied(resources)
 
 
 def without(address: str) -> Fault:

@@ -11,7 +11,7 @@ from shared.pubsub.pause import Pace, PushState
 from shared.pubsub.push_switch import Change, PushSwitch
 from shared.telemetry import Telemetry
 from tests.terraform.applied import Applied
-from tests.terraform.planting import Fault, added, changed, setting, unordered, without
+from tests.terraform.planting import Fault, added, changed, planted, setting, unordered, without
 from tests.terraform.terraform_tool import ROOT
 from tests.terraform.test_metrics_see_the_logs import _counting
 from tests.terraform.wiring import problems
@@ -103,11 +103,8 @@ FAULTS: dict[str, tuple[Fault, str]] = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_planted_fault_is_found(prod: Applied, name: str) -> None:
     fault, expected = FAULTS[name]
-    resources = copy.deepcopy(prod.resources)
 
-    fault(resources)
-
-    assert expected in problems(Applied(resources))
+    assert expected in problems(planted(prod, fault))
 
 
 def test_an_operator_who_may_not_pause_is_found(prod: Applied) -> None:

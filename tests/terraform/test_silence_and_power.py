@@ -1,11 +1,9 @@
 """Each rule about alerts, order and power is broken by the fault it is there for."""
 
-import copy
-
 import pytest
 
 from tests.terraform.applied import Applied
-from tests.terraform.planting import Fault, added, changed, condition, setting, unordered, without
+from tests.terraform.planting import Fault, added, changed, condition, planted, setting, unordered, without
 from tests.terraform.wiring import problems
 
 _ALERT = 'module.monitoring.module.{}.google_monitoring_alert_policy.this["{}"]'
@@ -171,8 +169,5 @@ FAULTS: dict[str, tuple[Fault, str]] = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_planted_fault_is_found(prod: Applied, name: str) -> None:
     fault, expected = FAULTS[name]
-    resources = copy.deepcopy(prod.resources)
 
-    fault(resources)
-
-    assert expected in problems(Applied(resources))
+    assert expected in problems(planted(prod, fault))

@@ -1,13 +1,12 @@
 """The wiring rules hold in every environment, and each is broken by the fault it is there for."""
 
-import copy
 from pathlib import Path
 
 import pytest
 
 from tests.terraform.applied import Applied
 from tests.terraform.conftest import ROOTS, Roots
-from tests.terraform.planting import Fault, added, changed, serving, setting, token, untold, without
+from tests.terraform.planting import Fault, added, changed, planted, serving, setting, token, untold, without
 from tests.terraform.terraform_tool import lean_workspace
 from tests.terraform.wiring import problems
 
@@ -205,11 +204,8 @@ FAULTS: dict[str, tuple[Fault, str]] = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_planted_fault_is_found(prod: Applied, name: str) -> None:
     fault, expected = FAULTS[name]
-    resources = copy.deepcopy(prod.resources)
 
-    fault(resources)
-
-    assert expected in problems(Applied(resources))
+    assert expected in problems(planted(prod, fault))
 
 
 def test_faults_planted_in_the_files_are_found(tmp_path: Path) -> None:
