@@ -1,5 +1,9 @@
 import pytest
 
+from tests.bigquery_process import bigquery_server
+
+__all__ = ["bigquery_server"]  # a fixture of every folder
+
 # Folders whose tests start whole stacks and servers go first, so that no core is left with one of them at the end.
 _LONG = ("stack", "faults", "examples", "warehouse", "ops", "house", "local_pubsub")
 

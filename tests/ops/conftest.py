@@ -13,13 +13,12 @@ from google.pubsub_v1 import PublisherClient, SubscriberClient
 from google.pubsub_v1.types import PubsubMessage, ReceivedMessage
 from typer.testing import CliRunner, Result
 
-from local import bigquery
 from local.stack.provision import provision
 from ops import clients
 from ops.cli import app
 from ops.target import Target
 from shared.topology import topology
-from tests.function_process import ROOT, accepts_connections, free_port
+from tests.function_process import ROOT
 
 _numbers = itertools.count()
 
@@ -164,26 +163,3 @@ def ops(environment: MutableMapping[str, str]) -> Callable[..., Result]:
         return result
 
     return run
-
-
-@pytest_asyncio.fixture(scope="session")
-async def bigquery_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """URL of BigQuery on one machine, empty."""
-    home = ROOT / ".local" / "duckdb"  # kept between runs: 130 MB
-    await asyncio.to_thread(bigquery.prepare, home)
-    folder = tmp_path_factory.mktemp("bigquery")
-    port = free_port()
-    command = bigquery.command(
-        port=port, grpc_port=free_port(), project="demo-project", dataset="default", data=folder / "data"
-    )
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            *command, env=bigquery.environment(home), stdout=output, stderr=output
-        )
-    try:
-        await accepts_connections(port, process, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        await process.wait()

@@ -7,7 +7,7 @@ from tests.local_pubsub.broker_helpers import google_emulator, google_emulator_p
 from tests.stack.stack_helpers import RunningStack, running_stack
 
 
-@pytest.fixture(scope="session", params=["local broker", "Google's emulator"])
+@pytest.fixture(scope="session", params=["local broker", pytest.param("Google's emulator", marks=pytest.mark.slow)])
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """A stack over each Pub/Sub in turn: the same things have to hold."""
     with ExitStack() as held:

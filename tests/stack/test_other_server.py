@@ -11,6 +11,8 @@ import pytest
 
 from tests.stack.stack_helpers import running_stack, until
 
+pytestmark = pytest.mark.slow
+
 Requests = list[tuple[str, str, dict[str, Any]]]
 
 

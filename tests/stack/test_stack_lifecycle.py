@@ -6,11 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.stack.stack_helpers import OPTIONS, ROOT, running_stack, until
 
 SEND = {"to": "one@example.com", "identifiers": {"id": "one"}, "transactional_message_id": 5}
 
 
+@pytest.mark.slow
 def test_the_ledger_customerio_and_bigquery_start_empty_together(tmp_path: Path) -> None:
     with running_stack(tmp_path, {}) as stack:
         stack.publish("cio-send", SEND, job_id="the-same")
