@@ -61,13 +61,14 @@ locals {
   project = time_sleep.apis_are_on.triggers["project"]
 
   # Google's own identities inside its services. Pub/Sub's signs the tokens of pushes and forwards messages that ran out of attempts;
-  # Secret Manager's publishes rotation reminders, Cloud Scheduler's the ticks of control.
+  # Secret Manager's publishes rotation reminders, Cloud Scheduler's the ticks of control. The others encrypt, where a key is given.
   agents = merge(
     {
       "cloudscheduler.googleapis.com" = "gcp-sa-cloudscheduler"
       "pubsub.googleapis.com"         = "gcp-sa-pubsub"
     },
     var.secrets.rotation == null ? {} : { "secretmanager.googleapis.com" = "gcp-sa-secretmanager" },
+    local.encrypting_agents,
   )
 }
 

@@ -38,6 +38,8 @@ module "control" {
   size        = local.functions["control"]
   environment = merge(local.function_settings["control"], { PUSH_TARGETS = jsonencode(local.push_targets) })
   source_root = local.source_roots["control"]
+  kms_key     = local.kms_key
+  network     = var.network
   build       = module.source.build
   ingress     = "ALLOW_INTERNAL_ONLY"
 }

@@ -62,8 +62,10 @@ module "function" {
   size        = each.value
   environment = local.function_settings[each.key]
   source_root = local.source_roots[each.key]
+  kms_key     = local.kms_key
+  network     = var.network
   build       = module.source.build
-  ingress     = local.topology.functions[each.key].trigger == "https" ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+  ingress     = local.topology.functions[each.key].trigger == "https" ? local.webhook_ingress[var.webhook.ingress] : "ALLOW_INTERNAL_ONLY"
 
   # Anybody may call the webhook: Customer.io has no Google identity. It proves itself with a signature over the raw body, which the
   # function checks before it does anything else. Who may push to the other functions is granted with their topics.
@@ -71,6 +73,8 @@ module "function" {
 }
 
 locals {
+  webhook_ingress = { all = "ALLOW_ALL", load-balancer = "ALLOW_INTERNAL_AND_GCLB" }
+
   deployed = merge(module.function, { control = module.control })
 
   # Named after the function; a second topic of the same function has a push identity named after the topic.
@@ -93,6 +97,7 @@ module "job" {
 
   dead_letter_retention_days = local.topology.dead_letter.retention_days
   storage_regions            = local.message_regions
+  kms_key                    = local.kms_key
 
   function = {
     name            = local.deployed[each.value.function].name
@@ -125,6 +130,8 @@ resource "google_pubsub_topic" "consumer" {
 
   project = local.project
   name    = "${local.prefix}${each.value}"
+
+  kms_key_name = local.kms_key
 
   message_storage_policy {
     allowed_persistence_regions = local.message_regions
@@ -183,6 +190,7 @@ module "event_subscription" {
   ack_deadline_seconds       = each.value.ack_deadline_seconds
   dead_letter_retention_days = local.topology.dead_letter.retention_days
   storage_regions            = local.message_regions
+  kms_key                    = local.kms_key
   pubsub_agent               = local.pubsub_agent
 
   # Pub/Sub may sign as the push identity before a subscription pushes as it.

@@ -30,7 +30,8 @@ module "secret" {
 
   project_id  = local.project
   secret_id   = "${local.prefix}cio-${each.value.name}"
-  replicas    = var.secrets.replicas
+  replicas    = local.is_encrypted ? [var.region] : var.secrets.replicas
+  kms_key     = local.kms_key
   rotation    = var.secrets.rotation
   reminders   = one(time_sleep.reminders_may_be_sent[*].triggers["topic"])
   protected   = var.deletion_protection
@@ -44,6 +45,8 @@ resource "google_pubsub_topic" "secret_rotation" {
 
   project = local.project
   name    = "${local.prefix}cio-secret-rotation"
+
+  kms_key_name = local.kms_key
 
   message_storage_policy {
     allowed_persistence_regions = local.message_regions

@@ -7,6 +7,7 @@ module "source" {
   region         = var.region
   name           = "${local.prefix}cio"
   bucket         = "${var.project_id}-${local.prefix}cio-source"
+  kms_key        = local.kms_key
   protected      = var.deletion_protection
 }
 
@@ -17,6 +18,7 @@ module "ledger" {
   project_id = local.project
   location   = coalesce(var.ledger.location, var.region)
   database   = "${local.prefix}cio-ledger"
+  kms_key    = local.kms_key
   protected  = var.deletion_protection
   writers    = { for name, function in local.topology.functions : name => google_service_account.function[name].member if function.ledger }
 }
@@ -59,6 +61,7 @@ module "warehouse" {
   project_id  = local.project
   location    = coalesce(var.warehouse.location, var.region)
   dataset_id  = local.dataset_id
+  kms_key     = local.kms_key
   schemas     = "${path.module}/schemas"
   views       = "${path.module}/views"
   expiry_days = var.warehouse.expiry_days

@@ -204,6 +204,34 @@ variable "github_deploy" {
   }
 }
 
+variable "kms_key" {
+  description = <<-EOT
+    A key of your own that encrypts messages, tables, ledger, secrets, sources and functions; docs/deploy.md says how to make one.
+    projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY, in `region`. It must be given at the first apply: Firestore, BigQuery and
+    Artifact Registry take no other key later.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key == null || can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
+    error_message = "kms_key must be a key's whole name, projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY, without a version."
+  }
+
+  validation {
+    condition     = var.kms_key == null || try(split("/", var.kms_key)[3] == var.region, false)
+    error_message = "kms_key must be in region: a service takes no key from elsewhere."
+  }
+
+  validation {
+    condition = var.kms_key == null || alltrue([
+      for location in concat([var.warehouse.location, var.ledger.location], tolist(var.secrets.replicas), tolist(coalesce(var.message_regions, []))) :
+      location == null || location == var.region
+    ])
+    error_message = "With kms_key everything is in region: leave out warehouse.location, ledger.location, secrets.replicas and message_regions."
+  }
+}
+
 variable "ledger" {
   description = "Firestore's location: a region or a multi-region such as eur3 or nam5. Default: `region`. It cannot be changed later."
   type = object({
@@ -239,6 +267,29 @@ variable "message_regions" {
   validation {
     condition     = var.message_regions == null || can(length(var.message_regions) > 0 ? [for region in var.message_regions : regex("^[a-z]+-[a-z]+[0-9]+$", region)] : [regex("a", "")])
     error_message = "message_regions must be one or more Google Cloud regions such as europe-west1."
+  }
+}
+
+variable "network" {
+  description = <<-EOT
+    A VPC subnetwork in `region` through which functions call out, such as projects/HOST/regions/REGION/subnetworks/NAME: for a firewall, or one fixed address
+    (Cloud NAT). `egress` is "all", or "private" for private addresses alone. Default: straight to the internet.
+  EOT
+  type = object({
+    subnetwork = string
+    egress     = optional(string, "all")
+    tags       = optional(set(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = var.network == null || try(contains(["all", "private"], var.network.egress), false)
+    error_message = "network.egress must be \"all\" or \"private\"."
+  }
+
+  validation {
+    condition     = var.network == null || can(regex("^projects/[^/]+/regions/[^/]+/subnetworks/[^/]+$", var.network.subnetwork))
+    error_message = "network.subnetwork must be a subnetwork's whole name, projects/PROJECT/regions/REGION/subnetworks/NAME."
   }
 }
 
@@ -429,5 +480,22 @@ variable "warehouse" {
   validation {
     condition     = try(var.warehouse.expiry_days >= 1, true)
     error_message = "warehouse.expiry_days must be at least 1, or left out to keep every event."
+  }
+}
+
+variable "webhook" {
+  description = <<-EOT
+    How Customer.io reaches the webhook. `ingress` is "all", or "load-balancer" for an external Application Load Balancer of yours alone, with its
+    firewall (Cloud Armor) and name; docs/deploy.md says what to point at.
+  EOT
+  type = object({
+    ingress = optional(string, "all")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["all", "load-balancer"], var.webhook.ingress)
+    error_message = "webhook.ingress must be \"all\" or \"load-balancer\"."
   }
 }

@@ -102,6 +102,7 @@ _NAMED_BY = {
     "google_bigquery_table": "table_id",
     "google_cloud_run_v2_service": "name",
     "google_cloudfunctions2_function": "cloud_function",
+    "google_kms_crypto_key": "crypto_key_id",
     "google_project": "",
     "google_pubsub_subscription": "subscription",
     "google_pubsub_topic": "topic",

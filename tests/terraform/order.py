@@ -30,7 +30,7 @@ _NEEDS_NO_API = {"google_project_service.this", "time_sleep.apis_are_on", "time_
 
 
 def grants_come_first(applied: Applied) -> Iterator[str]:
-    before = _made_before(applied)
+    before = made_before(applied)
     names = {last_two(address) for address in before}
     for user, needed in _BEFORE:
         if user in names and not any(needed == last_two(other) for other in _before(before, user)):
@@ -43,20 +43,20 @@ def grants_come_first(applied: Applied) -> Iterator[str]:
 
 def apis_come_first(applied: Applied) -> Iterator[str]:
     """Everything waits for the project's APIs, which are not in effect when they are enabled."""
-    for address, earlier in _made_before(applied).items():
+    for address, earlier in made_before(applied).items():
         if last_two(address) not in _NEEDS_NO_API and "time_sleep.apis_are_on" not in map(last_two, earlier):
             yield f"{last_two(address)} does not wait for the project's APIs"
 
 
 def log_alerts_wait(applied: Applied) -> Iterator[str]:
     """An alert on a log-based metric is refused for up to ten minutes after the metric is made."""
-    before = _made_before(applied)
+    before = made_before(applied)
     for resource in applied.resources:
         if resource.type != "google_monitoring_alert_policy" or "logging.googleapis.com/user/" not in str(
             resource.values
         ):
             continue
-        if "time_sleep.metrics_are_known" not in map(last_two, before[_config(resource.address)]):
+        if "time_sleep.metrics_are_known" not in map(last_two, before[config_address(resource.address)]):
             yield f"alert {resource.values['display_name']} does not wait until its metric is known"
     for resource in applied.resources:
         if (
@@ -66,11 +66,11 @@ def log_alerts_wait(applied: Applied) -> Iterator[str]:
             yield "alerts on log-based metrics wait less than ten minutes"
 
 
-def _made_before(applied: Applied) -> dict[str, set[str]]:
+def made_before(applied: Applied) -> dict[str, set[str]]:
     """By address without keys: everything that is made before, directly or not."""
     direct: dict[str, set[str]] = {}
     for resource in applied.resources:
-        direct.setdefault(_config(resource.address), set()).update(resource.needs)
+        direct.setdefault(config_address(resource.address), set()).update(resource.needs)
     result: dict[str, set[str]] = {}
     for address in direct:
         seen: set[str] = set()
@@ -88,7 +88,7 @@ def _before(made_before: dict[str, set[str]], name: str) -> set[str]:
     return {other for address, earlier in made_before.items() if last_two(address) == name for other in earlier}
 
 
-def _config(address: str) -> str:
+def config_address(address: str) -> str:
     """``module.job["track"].a.b["main"]`` -> ``module.job.a.b``."""
     kept, depth = "", 0
     for character in address:
@@ -100,4 +100,4 @@ def _config(address: str) -> str:
 
 def last_two(address: str) -> str:
     """``module.job["track"].a.b["main"]`` -> ``a.b``."""
-    return ".".join(_config(address).split(".")[-2:])
+    return ".".join(config_address(address).split(".")[-2:])

@@ -29,6 +29,7 @@ EXAMPLES = {
     ),
     "two-environments": (_PROJECT, f'-var=operators=["group:operators@{COMPANY}.com"]'),
     "two-workspaces": (_PROJECT,),
+    "strict": (_PROJECT, f"-var=security_project={COMPANY}-security", f"-var=application={_APPLICATION}"),
 }
 
 # Terraform's state is written after each resource: without this a third of its time is garbage collection.

@@ -219,7 +219,7 @@ def test_faults_planted_in_the_files_are_found(tmp_path: Path) -> None:
     workspace.replace(
         "terraform/main.tf", '{ anybody = "allUsers" } : {}', '{ anybody = "allUsers" } : { anybody = "allUsers" }'
     )
-    workspace.replace("terraform/main.tf", '"ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"', '"ALLOW_ALL" : "ALLOW_ALL"')
+    workspace.replace("terraform/main.tf", ': "ALLOW_INTERNAL_ONLY"', ': "ALLOW_ALL"')
     workspace.replace(
         "terraform/modules/job/iam.tf",
         'role         = "roles/pubsub.subscriber"',

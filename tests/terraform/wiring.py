@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from shared.topology import topology
-from tests.terraform import order, pausing, power, voice
+from tests.terraform import order, pausing, power, strictness, voice
 from tests.terraform.applied import PUBSUB_AGENT, Applied, Function, Values, short
 
 _SIGNS = "roles/iam.serviceAccountOpenIdTokenCreator"
@@ -312,4 +312,6 @@ _RULES = (
     voice.nothing_fails_in_silence,
     voice.only_reminders_remind,
     voice.the_dashboard_stays_as_it_is,
+    strictness.everything_is_encrypted,
+    strictness.calls_leave_by_one_way,
 )

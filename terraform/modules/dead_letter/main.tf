@@ -2,6 +2,8 @@ resource "google_pubsub_topic" "this" {
   project = var.project_id
   name    = var.name
 
+  kms_key_name = var.kms_key
+
   message_storage_policy {
     allowed_persistence_regions = var.storage_regions
   }

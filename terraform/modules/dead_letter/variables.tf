@@ -1,3 +1,9 @@
+variable "kms_key" {
+  description = "Name of the key that encrypts messages; null leaves that to Google."
+  type        = string
+  default     = null
+}
+
 variable "name" {
   description = "Of the topic and its subscription."
   type        = string

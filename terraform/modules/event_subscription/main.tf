@@ -5,6 +5,7 @@ module "dead_letter" {
   name            = "${var.name}-dead-letter"
   retention_days  = var.dead_letter_retention_days
   storage_regions = var.storage_regions
+  kms_key         = var.kms_key
   pubsub_agent    = var.pubsub_agent
   operators       = var.operators
 }

@@ -19,6 +19,12 @@ variable "filter" {
   nullable    = false
 }
 
+variable "kms_key" {
+  description = "Name of the key that encrypts dead letters; null leaves that to Google."
+  type        = string
+  default     = null
+}
+
 variable "name" {
   description = "Of the subscription. Its dead letters are named after it."
   type        = string

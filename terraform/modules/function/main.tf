@@ -12,6 +12,7 @@ locals {
 
   # The archive is named by what is in it. Its own hash would do until another version of the archive provider, or of its
   # compression, made other bytes of the same files and redeployed everything.
+  egress = { all = "VPC_EGRESS_ALL_TRAFFIC", private = "VPC_EGRESS_PRIVATE_RANGES_ONLY" }
   digest = sha256(jsonencode({ for path, file in local.files : path => filesha256(file) }))
 }
 
@@ -42,6 +43,8 @@ resource "google_cloudfunctions2_function" "this" {
   name        = var.name
   description = var.description
 
+  kms_key_name = var.kms_key
+
   build_config {
     runtime           = "python313"
     entry_point       = var.entry_point
@@ -60,6 +63,16 @@ resource "google_cloudfunctions2_function" "this" {
     service_account_email = var.account.email
     environment_variables = var.environment
     ingress_settings      = var.ingress
+    direct_vpc_egress     = var.network == null ? null : local.egress[var.network.egress]
+
+    dynamic "direct_vpc_network_interface" {
+      for_each = var.network == null ? [] : [var.network]
+
+      content {
+        subnetwork = direct_vpc_network_interface.value.subnetwork
+        tags       = direct_vpc_network_interface.value.tags
+      }
+    }
 
     available_memory                 = var.size.memory
     available_cpu                    = "1" # more than one request at a time needs a whole CPU

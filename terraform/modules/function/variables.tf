@@ -41,14 +41,14 @@ variable "environment" {
 }
 
 variable "ingress" {
-  description = "Where calls may come from: ALLOW_INTERNAL_ONLY takes this project's Pub/Sub and VPC, ALLOW_ALL the internet."
+  description = "Where calls may come from: ALLOW_INTERNAL_ONLY takes this project's Pub/Sub and VPC, ALLOW_INTERNAL_AND_GCLB also its load balancers, ALLOW_ALL the internet."
   type        = string
   default     = "ALLOW_INTERNAL_ONLY"
   nullable    = false
 
   validation {
-    condition     = contains(["ALLOW_INTERNAL_ONLY", "ALLOW_ALL"], var.ingress)
-    error_message = "ingress must be ALLOW_INTERNAL_ONLY or ALLOW_ALL."
+    condition     = contains(["ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB", "ALLOW_ALL"], var.ingress)
+    error_message = "ingress must be ALLOW_INTERNAL_ONLY, ALLOW_INTERNAL_AND_GCLB or ALLOW_ALL."
   }
 }
 
@@ -57,6 +57,12 @@ variable "invokers" {
   type        = map(string)
   default     = {}
   nullable    = false
+}
+
+variable "kms_key" {
+  description = "Name of the key that encrypts the function; null leaves that to Google."
+  type        = string
+  default     = null
 }
 
 variable "name" {
@@ -68,6 +74,16 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.name))
     error_message = "name must be 6 to 30 lower-case letters, digits and -, a letter first."
   }
+}
+
+variable "network" {
+  description = "Subnetwork through which the function calls out, with `egress` \"all\" or \"private\"; null for straight to the internet."
+  type = object({
+    subnetwork = string
+    egress     = string
+    tags       = set(string)
+  })
+  default = null
 }
 
 variable "project_id" {

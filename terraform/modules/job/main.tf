@@ -7,6 +7,8 @@ resource "google_pubsub_topic" "main" {
   project = var.project_id
   name    = var.topic
 
+  kms_key_name = var.kms_key
+
   # Jobs hold personal data, and without this Pub/Sub keeps a message in the region that it was published from.
   # https://cloud.google.com/pubsub/docs/resource-location-restriction
   message_storage_policy {
@@ -20,6 +22,8 @@ resource "google_pubsub_topic" "retry" {
   project = var.project_id
   name    = "${var.topic}-retry"
 
+  kms_key_name = var.kms_key
+
   message_storage_policy {
     allowed_persistence_regions = var.storage_regions
   }
@@ -32,6 +36,7 @@ module "dead_letter" {
   name            = "${var.topic}-dead-letter"
   retention_days  = var.dead_letter_retention_days
   storage_regions = var.storage_regions
+  kms_key         = var.kms_key
   pubsub_agent    = var.pubsub_agent
   operators       = var.operators
 }

@@ -16,6 +16,12 @@ variable "function" {
   nullable = false
 }
 
+variable "kms_key" {
+  description = "Name of the key that encrypts messages; null leaves that to Google."
+  type        = string
+  default     = null
+}
+
 variable "lanes" {
   description = "How patiently each lane retries, as in shared/topology.json: main and retry, with or without bulk; or patient alone for ordered jobs."
   type = map(object({

@@ -8,6 +8,14 @@ resource "google_firestore_database" "this" {
 
   # Without this, Terraform drops the database from its state and leaves it behind, and the next apply finds the name taken.
   deletion_policy = "DELETE"
+
+  dynamic "cmek_config" {
+    for_each = var.kms_key == null ? [] : [var.kms_key]
+
+    content {
+      kms_key_name = cmek_config.value
+    }
+  }
 }
 
 # Firestore deletes an entry some time after the instant in this field. Not indexed: ever-growing times would all land on one spot.

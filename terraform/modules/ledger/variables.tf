@@ -16,6 +16,12 @@ variable "expiring" {
   nullable    = false
 }
 
+variable "kms_key" {
+  description = "Name of the key that encrypts the database; null leaves that to Google."
+  type        = string
+  default     = null
+}
+
 variable "location" {
   description = "A region or multi-region; cannot be changed later."
   type        = string

@@ -4,6 +4,12 @@ variable "description" {
   nullable    = false
 }
 
+variable "kms_key" {
+  description = "Name of the key that encrypts the value; null leaves that to Google."
+  type        = string
+  default     = null
+}
+
 variable "project_id" {
   description = "The Google Cloud project."
   type        = string

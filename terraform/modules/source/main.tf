@@ -8,6 +8,14 @@ resource "google_storage_bucket" "source" {
   public_access_prevention    = "enforced"
   force_destroy               = !var.protected
 
+  dynamic "encryption" {
+    for_each = var.kms_key == null ? [] : [var.kms_key]
+
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+
   # An archive that a later one replaced is of use for a rollback, for a while.
   versioning {
     enabled = true
@@ -39,6 +47,7 @@ resource "google_artifact_registry_repository" "images" {
   repository_id = "${var.name}-functions"
   format        = "DOCKER"
   description   = "Images of the functions, built by Cloud Build."
+  kms_key_name  = var.kms_key
 
   cleanup_policies {
     id     = "keep-recent"

@@ -4,6 +4,12 @@ variable "bucket" {
   nullable    = false
 }
 
+variable "kms_key" {
+  description = "Name of the key that encrypts archives and images; null leaves that to Google."
+  type        = string
+  default     = null
+}
+
 variable "name" {
   description = "Begins the names of the repository and the builder's account."
   type        = string

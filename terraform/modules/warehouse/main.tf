@@ -16,6 +16,14 @@ resource "google_bigquery_dataset" "this" {
   location                   = var.location
   description                = "What Customer.io reported about messages and people, and what became of jobs."
   delete_contents_on_destroy = !var.protected
+
+  dynamic "default_encryption_configuration" {
+    for_each = var.kms_key == null ? [] : [var.kms_key]
+
+    content {
+      kms_key_name = default_encryption_configuration.value
+    }
+  }
 }
 
 resource "google_bigquery_table" "this" {
@@ -34,6 +42,15 @@ resource "google_bigquery_table" "this" {
     type          = "DAY"
     field         = each.value.partition_field
     expiration_ms = var.expiry_days == null ? null : var.expiry_days * 86400000
+  }
+
+  # Said again: without it a plan would take the dataset's default, which a new table has, for a change.
+  dynamic "encryption_configuration" {
+    for_each = var.kms_key == null ? [] : [var.kms_key]
+
+    content {
+      kms_key_name = encryption_configuration.value
+    }
   }
 
   lifecycle {

@@ -24,6 +24,12 @@ variable "expiry_days" {
   default     = null
 }
 
+variable "kms_key" {
+  description = "Name of the key that encrypts tables; null leaves that to Google."
+  type        = string
+  default     = null
+}
+
 variable "location" {
   description = "A region or multi-region; cannot be changed later."
   type        = string
