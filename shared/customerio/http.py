@@ -153,9 +153,7 @@ class Connection:
         untried = [header for header in headers[:_MAX_CREDENTIALS] if header not in refused]
         return sorted(untried, key=lambda header: header != self._accepted_header)
 
-    def _judged(
-        self, answer: Answer, header: str, read: Callable[[Answer], CustomerIOError | None]
-    ) -> Answer:
+    def _judged(self, answer: Answer, header: str, read: Callable[[Answer], CustomerIOError | None]) -> Answer:
         if error := read(answer):
             raise error
         self._accepted_header = header

@@ -16,8 +16,8 @@ from shared.customerio.errors import (
     UnknownOutcomeError,
 )
 from shared.customerio.http import BasicCredentials, Connection
-from shared.customerio.track import LIMITS, MAX_BATCH_BYTES, TrackAPI
 from shared.customerio.responses import Answer
+from shared.customerio.track import LIMITS, MAX_BATCH_BYTES, TrackAPI
 from shared.secrets import EnvironmentSecret
 from tests.customerio.conftest import Connect, Upstream, reset, status
 from tests.virtual_time import run
