@@ -56,8 +56,8 @@ docs: $(READY)  ## write docs/jobs.md and docs/schemas anew from the types
 wheel: $(READY)  ## the publisher for applications, as build/dist/customerio_jobs-*.whl
 	@$(VENV)/bin/uv build --quiet --wheel --out-dir build/dist .
 
-bench: $(READY)  ## speed and memory beside two peers, measured in one run
-	@$(PYTHON) -m bench
+bench: $(READY)  ## speed, memory and cold starts beside four peers, in one run: QUICK=1, COMPARE=REV
+	@$(PYTHON) -m bench $(if $(QUICK),--quick) $(if $(COMPARE),--compare $(COMPARE))
 
 mutants: $(READY) $(MUTANTS_READY)  ## plant faults in shared/, one by one, each of which a test has to see: ONLY=shared/customerio/breaker.py
 	@$(PYTHON) -m tests.mutants $(ONLY)
