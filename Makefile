@@ -13,11 +13,11 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --univers
 JOBS ?= 20000
 SEED ?= 7
 
-.PHONY: check run demo reset test test-slow lint format docs wheel bench burst mutants faults terraform-check lock clean help
+.PHONY: check run demo reset test test-slow lint format docs wheel bench bench-e2e burst mutants faults terraform-check lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
 
 $(READY): requirements.txt requirements-dev.txt local/setup
 	@./local/setup $(VENV)
@@ -56,8 +56,11 @@ docs: $(READY)  ## write docs/jobs.md and docs/schemas anew from the types
 wheel: $(READY)  ## the publisher for applications, as build/dist/customerio_jobs-*.whl
 	@$(VENV)/bin/uv build --quiet --wheel --out-dir build/dist .
 
-bench: $(READY)  ## speed and memory beside two peers, measured in one run
-	@$(PYTHON) -m bench
+bench: $(READY)  ## speed, memory and cold starts beside four peers, in one run: QUICK=1, COMPARE=REV
+	@$(PYTHON) -m bench $(if $(QUICK),--quick) $(if $(COMPARE),--compare $(COMPARE))
+
+bench-e2e: $(READY)  ## the whole loop on this machine, and which process bounds it: JOBS=1000,10000,100000
+	@$(PYTHON) -m bench.end_to_end --jobs $(JOBS)
 
 mutants: $(READY) $(MUTANTS_READY)  ## plant faults in shared/, one by one, each of which a test has to see: ONLY=shared/customerio/breaker.py
 	@$(PYTHON) -m tests.mutants $(ONLY)

@@ -1,4 +1,4 @@
-"""Speed and memory of the functions compared with two peers, measured in one run on one machine (``make bench``).
+"""Speed, memory, cold starts and cost of the functions beside four peers, measured in one run on one machine.
 
 Absolute figures depend on the machine and its other load. The ratios are what the product promises.
 """

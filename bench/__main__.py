@@ -1,173 +1,92 @@
-"""``make bench``: runs the same load against each subject in turn, then prints a table."""
+"""``python -m bench``: the same load against each function and each peer in turn, then a table of ratios."""
 
-import json
-import os
+import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import psutil
-from rich.console import Console
-from rich.table import Table
+from bench.measure import Figures, measure
+from bench.processes import surroundings
+from bench.report import write
+from bench.subjects import FUNCTIONS, LIMIT, PEERS, ROOT, Subject
 
-from local.stack.ports import free_ports
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A function to measure, and its load: jobs in total, and pushes at once."""
-
-    name: str
-    target: str
-    source: str
-    concurrent: int
-    jobs: int
+_ROUNDS = 3
+_QUICK_SHARE = 0.08
+RESULTS = ROOT / "bench" / "results"
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Measurements of one subject. Memory growth is that during the load, after the warm-up."""
-
-    subject: Subject
-    jobs_per_second: float
-    cpu_us_per_job: float
-    p50_ms: float
-    p99_ms: float
-    requests_per_1000: float
-    memory_mb: float
-    growth_mb: float
+def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--quick", action="store_true", help="one round, one load each, few jobs: two minutes")
+    parser.add_argument("--rounds", type=int, default=0, help=f"rounds ({_ROUNDS}; 1 with --quick)")
+    parser.add_argument("--only", default="", help="functions to measure, such as identify,send; all if empty")
+    parser.add_argument("--no-peers", action="store_true", help="leave out all peers but the limit")
+    parser.add_argument("--share", type=float, default=0.0, help="share of the jobs to push, such as 0.1")
+    parser.add_argument("--compare", metavar="REV", default="", help="a revision whose functions run beside these")
+    return parser.parse_args(given)
 
 
-SUBJECTS = [
-    Subject("limit: reads the body, answers 204", "empty", "bench/peers/empty/main.py", 256, 40_000),
-    Subject("usual: sync, official client", "usual", "bench/peers/usual/main.py", 256, 2_000),
-    Subject("identify", "identify", "functions/identify/main.py", 256, 40_000),
-    Subject("track", "track", "functions/track/main.py", 256, 40_000),
-    Subject("identify, 1,000 pushes at once", "identify", "functions/identify/main.py", 1000, 40_000),
-]
+def _subjects(options: argparse.Namespace, other: Path | None) -> Iterator[Subject]:
+    wanted = {name for name in options.only.split(",") if name}
+    if unknown := wanted - {subject.name for subject in FUNCTIONS}:
+        sys.exit(f"--only: no such function: {', '.join(sorted(unknown))}")
+    yield LIMIT
+    if not options.no_peers:
+        needed = {subject.peer for subject in FUNCTIONS if not wanted or subject.name in wanted}
+        yield from (peer for peer in PEERS if not wanted or any(peer.name.startswith(name) for name in needed if name))
+    for subject in FUNCTIONS:
+        if not wanted or subject.name in wanted:
+            yield subject
+            if other is not None:
+                yield subject.in_revision(options.compare, other)
+
+
+def _skipped() -> str:
+    """Why there is no BullMQ in the table."""
+    missing = [name for name in ("node", "redis-server") if shutil.which(name) is None]
+    if missing:
+        return f"BullMQ with customerio-node: skipped, {' and '.join(missing)} not found"
+    return "BullMQ with customerio-node: skipped, its load is not part of this benchmark yet"
 
 
 @contextmanager
-def process(command: Sequence[str], port: int, environment: dict[str, str], log: Path) -> Iterator[psutil.Process]:
-    with log.open("ab") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as child:
-        try:
-            for _ in range(600):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/count", timeout=5).close()
-                    break
-                except urllib.error.HTTPError:
-                    break
-                except OSError:
-                    if child.poll() is not None:
-                        sys.exit(f"{command[0]} ended: {log.read_text()[-2000:]}")
-                    time.sleep(0.05)
-            yield psutil.Process(child.pid)
-        finally:
-            child.terminate()
-
-
-def tree(root: psutil.Process) -> list[psutil.Process]:
-    return [root, *root.children(recursive=True)]
-
-
-def cpu_seconds(root: psutil.Process) -> float:
-    return float(sum(sum(each.cpu_times()[:2]) for each in tree(root)))
-
-
-def memory_mb(root: psutil.Process) -> float:
-    """Resident memory of the largest process of the tree: the one that serves. The others only watch it."""
-    return float(max(each.memory_info().rss for each in tree(root))) / 2**20
-
-
-def load(port: int, concurrent: int, jobs: int, kind: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.load", str(port), str(concurrent), str(jobs), kind]
-    figures: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, cwd=ROOT).stdout)
-    return figures
-
-
-def counted(port: int) -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/count", timeout=5) as answer:
-        return int(answer.read())
-
-
-def measure(subject: Subject, upstream_port: int, directory: Path) -> Figures:
-    (port,) = free_ports(1)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "GOOGLE_CLOUD_PROJECT": "bench",
-        "CUSTOMERIO_REGION": "us",
-        "CUSTOMERIO_TRACK_URL": f"http://127.0.0.1:{upstream_port}",
-        "CUSTOMERIO_SITE_ID": "site",
-        "CUSTOMERIO_TRACK_API_KEY": "key",
-        "DEAD_LETTER_TOPIC": "projects/bench/topics/dead-letter",
-        "CONTROL_TOPIC": "projects/bench/topics/cio-control",
-        "PORT": str(port),
-    }
-    framework = str(Path(sys.executable).with_name("functions-framework"))
-    command = [framework, "--target", subject.target, "--source", str(ROOT / subject.source), "--port", str(port)]
-    with process(command, port, environment, directory / f"{subject.target}.log") as server:
-        load(
-            port, subject.concurrent, subject.jobs // 4, subject.target
-        )  # warms up imports, connections and the allocator
-        requests, cpu, memory = counted(upstream_port), cpu_seconds(server), memory_mb(server)
-        figures = load(port, subject.concurrent, subject.jobs, subject.target)
-        if figures["answers"] != {"204": subject.jobs}:
-            sys.exit(f"{subject.name}: not every push was acknowledged: {figures['answers']}")
-        after = memory_mb(server)
-        return Figures(
-            subject,
-            jobs_per_second=subject.jobs / figures["seconds"],
-            cpu_us_per_job=(cpu_seconds(server) - cpu) / subject.jobs * 1e6,
-            p50_ms=figures["p50_ms"],
-            p99_ms=figures["p99_ms"],
-            requests_per_1000=(counted(upstream_port) - requests) / subject.jobs * 1000,
-            memory_mb=after,
-            growth_mb=after - memory,
-        )
-
-
-def show(results: Sequence[Figures]) -> None:
-    limit, usual = results[0], results[1]
-    table = Table(title="pushes to a function, Customer.io 50 ms away")
-    for heading in ("", "at once", "jobs/s", "x usual", "CPU µs/job", "/ usual", "/ limit", "p50 ms", "p99 ms"):
-        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
-    for heading in ("requests per 1,000 jobs", "MB", "grown MB"):
-        table.add_column(heading, justify="right")
-    for each in results:
-        table.add_row(
-            each.subject.name,
-            str(each.subject.concurrent),
-            f"{each.jobs_per_second:,.0f}",
-            f"{each.jobs_per_second / usual.jobs_per_second:.1f}",
-            f"{each.cpu_us_per_job:.0f}",
-            f"1/{usual.cpu_us_per_job / each.cpu_us_per_job:.1f}",
-            f"{each.cpu_us_per_job / limit.cpu_us_per_job:.2f}",
-            f"{each.p50_ms:.0f}",
-            f"{each.p99_ms:.0f}",
-            f"{each.requests_per_1000:.1f}",
-            f"{each.memory_mb:.0f}",
-            f"{each.growth_mb:+.1f}",
-        )
-    Console(width=160).print(table)
-
-
-def main() -> None:
+def _checkout(revision: str) -> Iterator[Path | None]:
+    """Another revision in a folder of its own; None without one."""
+    if not revision:
+        yield None
+        return
     with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        (port,) = free_ports(1)
-        command = [sys.executable, "-m", "bench.upstream", str(port)]
-        with process(command, port, {**os.environ, "PYTHONPATH": str(ROOT)}, directory / "upstream.log"):
-            show([measure(subject, port, directory) for subject in SUBJECTS])
+        folder = Path(name) / "revision"
+        git = ["git", "-C", str(ROOT), "worktree"]
+        subprocess.run([*git, "add", "--quiet", "--detach", str(folder), revision], check=True)
+        try:
+            yield folder
+        finally:
+            subprocess.run([*git, "remove", "--force", str(folder)], check=True)
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    options = _arguments(given)
+    rounds = options.rounds or (1 if options.quick else _ROUNDS)
+    share = options.share or (_QUICK_SHARE if options.quick else 1.0)
+    results: list[list[Figures]] = []
+    with tempfile.TemporaryDirectory() as name, _checkout(options.compare) as other:
+        folder = Path(name)
+        with surroundings(folder) as ports:
+            subjects = list(_subjects(options, other))
+            for number in range(rounds):
+                figures = []
+                for position, subject in enumerate(subjects):
+                    print(f"round {number + 1} of {rounds}: {subject.name}", file=sys.stderr, flush=True)
+                    own = folder / f"{number}-{position}"
+                    own.mkdir()
+                    figures.append(measure(subject, ports, own, share=share, only_first=options.quick))
+                results.append(figures)
+    write(results, subjects, _skipped(), RESULTS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Load generator that pushes as Pub/Sub does: ``python -m bench.load PORT CONCURRENT JOBS KIND``.
+"""Load generator that pushes as Pub/Sub does: ``python -m bench.load PORT CONCURRENT FIRST JOBS KIND``.
 
 Prints one JSON line: jobs, seconds, number of answers by status, median and 99th percentile of the latency in
 milliseconds. Each connection is kept open and carries one push at a time. Uses only httptools and uvloop, because it
@@ -6,37 +6,16 @@ shares two cores with what it measures.
 """
 
 import asyncio
-import base64
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import cast
 
 import httptools
 import uvloop
 
-
-def bodies(count: int, kind: str) -> Iterator[bytes]:
-    """Yield the push bodies of ``count`` jobs of one kind, about 300 bytes each, each about another person."""
-    for number in range(count):
-        person = f"user-{number}"
-        attributes = {"plan": "pro", "logins": number, "city": "Zürich", "note": "n" * 120}
-        job: dict[str, object] = {"type": "person", "identifiers": {"id": person}, "attributes": attributes}
-        job |= {"action": "event", "name": "order_placed"} if kind == "track" else {"action": "identify"}
-        yield json.dumps(
-            {
-                "message": {
-                    "data": base64.b64encode(json.dumps(job).encode()).decode(),
-                    "attributes": {"job_id": f"01J{number:023d}"},
-                    "messageId": str(number),
-                    "publishTime": "2026-01-01T00:00:00.000Z",
-                },
-                "subscription": "projects/p/subscriptions/s",
-                "deliveryAttempt": 1,
-            }
-        ).encode()
+from bench.jobs import requests
 
 
 class Pusher(asyncio.Protocol):
@@ -71,16 +50,17 @@ class Pusher(asyncio.Protocol):
 
 
 class Run:
-    def __init__(self, jobs: int, concurrent: int, kind: str) -> None:
-        head = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-        self._requests = iter([head % (len(body), body) for body in bodies(jobs, kind)])
+    """All pushes of one run, and what became of them."""
+
+    def __init__(self, pushes: list[bytes], concurrent: int) -> None:
+        self._pushes = iter(pushes)
         self._open = concurrent
         self.answers: Counter[int] = Counter()
         self.latencies: list[float] = []
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def next_request(self) -> bytes | None:
-        return next(self._requests, None)
+        return next(self._pushes, None)
 
     def answered(self, status: int, seconds: float) -> None:
         self.answers[status] += 1
@@ -92,8 +72,8 @@ class Run:
             self.finished.set_result(None)
 
 
-async def main(port: int, concurrent: int, jobs: int, kind: str) -> None:
-    run = Run(jobs, concurrent, kind)
+async def main(port: int, concurrent: int, first: int, jobs: int, kind: str) -> None:
+    run = Run(list(requests(kind, first, jobs)), concurrent)
     started = time.perf_counter()
     loop = asyncio.get_running_loop()
     await asyncio.gather(*(loop.create_connection(lambda: Pusher(run), "127.0.0.1", port) for _ in range(concurrent)))
@@ -114,5 +94,5 @@ async def main(port: int, concurrent: int, jobs: int, kind: str) -> None:
 
 
 if __name__ == "__main__":
-    port, concurrent, jobs = (int(argument) for argument in sys.argv[1:4])
-    uvloop.run(main(port, concurrent, jobs, sys.argv[4]))
+    port, concurrent, first, jobs = (int(argument) for argument in sys.argv[1:5])
+    uvloop.run(main(port, concurrent, first, jobs, sys.argv[5]))

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.__main__ import ROOT, process, tree
+from bench.processes import create_topics, process, tree
+from bench.subjects import ROOT
 from local.stack.ports import free_ports
 
 _MAX_MB = 512
@@ -158,18 +159,9 @@ def main() -> int:
             process(pubsub, admin_port, environment, directory / "pubsub.log"),
         ):
             host = f"127.0.0.1:{pubsub_port}"
-            _create_topics(host)
+            create_topics(host, [f"projects/bench/topics/cio-{burst.function}-dead-letter" for burst in BURSTS])
             is_right = [measure(burst, upstream_port, host, directory) for burst in BURSTS]
     return 0 if all(is_right) else 1
-
-
-def _create_topics(host: str) -> None:
-    os.environ["PUBSUB_EMULATOR_HOST"] = host
-    from google.cloud.pubsub_v1 import PublisherClient  # noqa: PLC0415 - it reads the environment
-
-    with PublisherClient() as publisher:
-        for burst in BURSTS:
-            publisher.create_topic(name=f"projects/bench/topics/cio-{burst.function}-dead-letter")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Micro-batching: one request for the items of many concurrent callers, and to each caller the result of its own.
 
 Under load a batch leaves every few milliseconds with all that came meanwhile, so the requests stay few however many
-callers there are. A lone item waits no longer than that.
+callers there are. A lone item, after a lull as long as that, leaves at once.
 """
 
 import asyncio
@@ -35,7 +35,6 @@ class BatchLimits:
         max_in_flight: Batches that may be in flight at once.
         max_waiting_items: Items that may wait; one more is refused.
         max_waiting_bytes: Bytes that may wait, so that memory stays bounded while the other side is slow.
-        linger: Seconds that the first item waits for company after a lull.
         interval: Least seconds between two batches that are not full, so that they fill under load.
         min_seconds: Least seconds before an item's deadline at which it may still be sent.
     """
@@ -45,8 +44,7 @@ class BatchLimits:
     max_in_flight: int
     max_waiting_items: int
     max_waiting_bytes: int
-    linger: float
-    interval: float = 0.0
+    interval: float
     min_seconds: float = 0.0
 
 
@@ -203,15 +201,17 @@ class MicroBatcher[Item]:
             self._waiting_bytes -= entry.size
 
     def _schedule(self) -> None:
-        """Send what waits: at once if it fills a batch, otherwise when linger and interval are over."""
+        """Send what waits: at once if it fills a batch, otherwise when the interval since the last batch is over.
+
+        Then, too, not before the loop's next turn, so that what came in this turn travels together.
+        """
         if len(self._in_flight) >= self._max_in_flight():
             return  # the batch that ends next sends what waits
         if self._waiting_bytes >= self._limits.max_bytes or len(self._waiting) >= self._limits.max_items:
             self._dispatch()
         elif self._timer is None and self._waiting:
             loop = asyncio.get_running_loop()
-            due = max(loop.time() + self._limits.linger, self._dispatched_at + self._limits.interval)
-            self._timer = loop.call_at(due, self._dispatch)
+            self._timer = loop.call_at(max(loop.time(), self._dispatched_at + self._limits.interval), self._dispatch)
 
     def _dispatch(self) -> None:
         if self._timer is not None:

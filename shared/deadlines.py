@@ -140,10 +140,7 @@ REFUSAL_LOG_SECONDS = 1.0
 
 # --- Customer.io's client and BigQuery -------------------------------------------------------------
 
-# A lone operation waits this long for company before its batch leaves.
-BATCH_LINGER_SECONDS = 0.005
-
-# Part-filled Track batches leave at most this often, so that they fill under load.
+# Part-filled Track batches leave at most this often, so that they fill under load. A lone one leaves at once.
 BATCH_INTERVAL_SECONDS = 0.02
 
 # A request is not started with less time than this before its deadline: Customer.io answers well within it.
@@ -167,8 +164,8 @@ MAX_RETRY_AFTER_SECONDS = 300.0
 # rest would exceed the account's rate.
 RATE_BURST_SECONDS = 0.1
 
-# A row waits this long for company before its insert leaves.
-ROW_LINGER_SECONDS = 0.005
+# Part-filled inserts of rows leave at most this often, so that they fill under load. A lone row leaves at once.
+ROW_INTERVAL_SECONDS = 0.02
 
 # An attempt to insert rows may take this long to connect, and as long again to read. No attempt begins after
 # ROW_RETRY_SECONDS, so an insert ends within ROW_RETRY_SECONDS + 2 * ROW_ATTEMPT_SECONDS = 18 s.

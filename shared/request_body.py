@@ -1,10 +1,10 @@
 """Request bodies within limits: of one body, and of all bodies that an instance holds at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -14,8 +14,6 @@ from . import deadlines
 _MAX_LENGTH_DIGITS = 18
 # Bytes of a refused body that are read and thrown away.
 _MAX_REFUSED_BYTES = 4 * 1024 * 1024
-
-Read = Callable[[], Awaitable[bytes]]
 
 
 class BodyTooLargeError(Exception):
@@ -39,42 +37,73 @@ class BodyBudget:
         self._max_total = max_total
         self._held = 0
 
-    @asynccontextmanager
-    async def holding(self, request: Request) -> AsyncIterator[Read]:
-        """Count the body as held until the block ends; what is given reads it, once.
+    def holding(self, request: Request) -> "HeldBody":
+        """The body of a request, which counts as held inside the ``with`` block, by the length that was announced."""
+        return HeldBody(self, request)
+
+    def hold(self, size: int, held: int) -> int:
+        """Count a body of ``size`` bytes, of which ``held`` are counted already, and return its size.
 
         Raises:
-            BodyTooLargeError: if the body is longer than one may be; from the call to read, too.
-            TooManyBytesError: if there is no room now; from the call to read, too.
-            ClientDisconnect: if the caller hung up, from the call to read.
+            BodyTooLargeError: if the body is longer than one may be.
+            TooManyBytesError: if there is no room now.
         """
-        held = _announced(request)
+        if size > self._max_body:
+            raise BodyTooLargeError
+        if self._held + size - held > self._max_total:
+            raise TooManyBytesError
+        self._held += size - held
+        return size
 
-        def hold(size: int) -> None:
-            nonlocal held
-            if size > self._max_body:
-                raise BodyTooLargeError
-            if self._held + size - held > self._max_total:
-                raise TooManyBytesError
-            self._held += size - held
-            held = size
+    def let_go(self, size: int) -> None:
+        """Count ``size`` bytes no longer."""
+        self._held -= size
 
-        async def read() -> bytes:
-            chunks: list[bytes] = []
-            size = 0
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > held:  # nothing was announced, or it was wrong
-                    hold(size)
-                chunks.append(chunk)
-            return b"".join(chunks)
 
-        announced, held = held, 0
-        hold(announced)
-        try:
-            yield read
-        finally:
-            self._held -= held
+class HeldBody:
+    """One body, read within the limits of a budget."""
+
+    def __init__(self, budget: BodyBudget, request: Request) -> None:
+        self._budget = budget
+        self._request = request
+        self._held = 0
+
+    def __enter__(self) -> Self:
+        """Make room for the announced length.
+
+        Raises:
+            BodyTooLargeError: if the body is longer than one may be.
+            TooManyBytesError: if there is no room now.
+        """
+        self._held = self._budget.hold(_announced(self._request), 0)
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self._budget.let_go(self._held)
+
+    async def read(self) -> bytes:
+        """Read the body, once.
+
+        Raises:
+            BodyTooLargeError: if the body is longer than one may be. The rest of it is left unread.
+            TooManyBytesError: if the body is longer than was announced, and there is no room for that now.
+            ClientDisconnect: if the caller hung up.
+        """
+        chunks: list[bytes] = []
+        size, receive = 0, self._request.receive
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk: bytes = message.get("body", b"")
+            size += len(chunk)
+            if size > self._held:  # nothing was announced, or it was wrong
+                self._held = self._budget.hold(size, self._held)
+            chunks.append(chunk)
+            if not message.get("more_body"):
+                return chunk if len(chunks) == 1 else b"".join(chunks)
 
 
 class TooLarge(Response):
@@ -100,8 +129,8 @@ class TooLarge(Response):
 
 def _announced(request: Request) -> int:
     """Content-Length, 0 where there is none that can be read."""
-    text = request.headers.get("content-length", "")
-    if not (text.isascii() and text.isdecimal()):
+    text = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"")
+    if not text.isdigit():
         return 0
     return int(text[:_MAX_LENGTH_DIGITS]) if len(text) <= _MAX_LENGTH_DIGITS else 10**_MAX_LENGTH_DIGITS
 

@@ -4,11 +4,13 @@ Special fields: https://cloud.google.com/logging/docs/structured-logging#structu
 metrics and alerts in Terraform count these lines by ``kind``, ``outcome`` and ``reason``.
 """
 
+import asyncio
+import atexit
 import hashlib
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +22,10 @@ from .outcome import Done, Failed, Outcome, Retry
 from .redaction import loggable_key
 
 Severity = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
+_AT_ONCE = frozenset({"ERROR", "CRITICAL"})
+# https://man7.org/linux/man-pages/man7/pipe.7.html, PIPE_BUF
+_PIPE_BYTES = 4096
+_encode = msgspec.json.Encoder().encode
 
 
 class JobLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +57,58 @@ class _Line(msgspec.Struct, omit_defaults=True, kw_only=True):
     job_id: str = ""
     frames: list[str] = []
     trace: str = msgspec.field(default="", name="logging.googleapis.com/trace")
+
+
+class _Lines:
+    """Gathers the lines of one turn of the event loop and writes them together: a write costs more than a line.
+
+    What waits is written in the loop's next turn, together with a line that may not wait, and when the process exits.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def put(self, line: bytes, *, at_once: bool) -> None:
+        """Write a line in the loop's next turn; at once if it must not be lost, or if no loop runs in this thread."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            _write([line])
+            return
+        self._waiting.append(line)
+        if at_once:
+            self.flush()
+        elif self._loop is not loop:
+            # Asked of each loop anew: a loop that has ended calls nothing any more.
+            self._loop = loop
+            loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._loop = None
+        lines, self._waiting = self._waiting, []
+        _write(lines)
+
+
+def _write(lines: Sequence[bytes]) -> None:
+    """Write lines, as many at a time as a pipe keeps together: those of concurrent processes do not mix below 4 KB."""
+    chunk: list[bytes] = []
+    size = 0
+    for line in lines:
+        if chunk and size + len(line) > _PIPE_BYTES:
+            sys.stdout.write(b"".join(chunk).decode())
+            sys.stdout.flush()
+            chunk, size = [], 0
+        chunk.append(line)
+        size += len(line)
+    if chunk:
+        sys.stdout.write(b"".join(chunk).decode())
+        sys.stdout.flush()
+
+
+_lines = _Lines()
+atexit.register(_lines.flush)
 
 
 class Telemetry:
@@ -167,9 +225,7 @@ class Telemetry:
         return fresh
 
     def _write(self, line: _Line) -> None:
-        # One write per line: lines of concurrent processes on one pipe do not mix below 4 KB.
-        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
-        sys.stdout.flush()
+        _lines.put(_encode(line) + b"\n", at_once=line.severity in _AT_ONCE)
 
 
 def trace_id(headers: Mapping[str, str], attributes: Mapping[str, str]) -> str:
@@ -180,7 +236,7 @@ def trace_id(headers: Mapping[str, str], attributes: Mapping[str, str]) -> str:
         attributes: Attributes of the message.
     """
     for name in TRACEPARENTS:
-        if trace := trace_of(attributes.get(name, "")):
+        if name in attributes and (trace := trace_of(attributes[name])):
             return trace
     if traceparent := headers.get("traceparent"):
         return trace_of(traceparent)

@@ -20,7 +20,7 @@ from .batching import BacklogFullError, BatchLimits, Entry, MicroBatcher, NotSen
 from .deadlines import (
     MIN_REQUEST_SECONDS,
     ROW_ATTEMPT_SECONDS,
-    ROW_LINGER_SECONDS,
+    ROW_INTERVAL_SECONDS,
     ROW_RETRY_SECONDS,
     ROW_WAIT_SECONDS,
 )
@@ -35,7 +35,7 @@ _LIMITS = BatchLimits(
     max_in_flight=4,
     max_waiting_items=20_000,
     max_waiting_bytes=20_000_000,  # well within a function's memory while BigQuery does not answer
-    linger=ROW_LINGER_SECONDS,
+    interval=ROW_INTERVAL_SECONDS,
     min_seconds=MIN_REQUEST_SECONDS,
 )
 

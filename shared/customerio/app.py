@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from ..deadlines import BREAKER_MIN_PAUSE_SECONDS, CALL_WINDOW_SECONDS
@@ -19,6 +18,7 @@ from .breaker import CircuitBreaker
 from .errors import RateLimitedError
 from .http import Connection
 from .rate_limit import Places, TokenBucket
+from .responses import Answer
 
 # Fewer than the pool's connections: a request that ran out of time while it waited for one would look like one that
 # was sent and never answered.
@@ -176,8 +176,8 @@ class AppAPI:
         Raises:
             CustomerIOError: if it cannot be read.
         """
-        response = await self._connection.get(_trigger_path(broadcast_id, trigger_id), deadline=deadline)
-        return bool(_decoded(response, _Progress).processed_at)
+        answer = await self._connection.get(_trigger_path(broadcast_id, trigger_id), deadline=deadline)
+        return bool(_decoded(answer, _Progress).processed_at)
 
     async def trigger_errors(self, broadcast_id: int, trigger_id: str, *, deadline: float) -> list[str]:
         """Read the errors of a processed trigger, the first thousand: one text per line of the audience at fault.
@@ -204,21 +204,21 @@ class AppAPI:
         try:
             with self._breaker.request():
                 permit.use()
-                response = await self._connection.post(path, body, deadline=deadline)
+                answer = await self._connection.post(path, body, deadline=deadline)
         except RateLimitedError as error:
             if error.status == 429:
                 self._bucket.pause(error.retry_after or BREAKER_MIN_PAUSE_SECONDS)
             raise
-        return _decoded(response, _Accepted)
+        return _decoded(answer, _Accepted)
 
 
 def _trigger_path(broadcast_id: int, trigger_id: str) -> str:
     return f"/v1/campaigns/{broadcast_id}/triggers/{quote(trigger_id, safe='')}"
 
 
-def _decoded[Answer](response: httpx.Response, form: type[Answer]) -> Answer:
+def _decoded[Form](answer: Answer, form: type[Form]) -> Form:
     """Read an answer of 2xx. One that cannot be read is empty: a send was accepted all the same."""
     try:
-        return msgspec.json.decode(response.content, type=form, strict=False)
+        return msgspec.json.decode(answer.body, type=form, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return form()

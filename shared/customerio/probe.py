@@ -8,12 +8,10 @@ the account, the quota and the region.
 import asyncio
 from collections.abc import Callable
 
-import httpx
-
 from .. import deadlines
 from .errors import CustomerIOError, RejectedError
 from .http import Connection
-from .responses import batch_error, request_error
+from .responses import Answer, batch_error, request_error
 
 
 class Probe:
@@ -31,7 +29,7 @@ class Probe:
         connection: Connection,
         path: str,
         body: bytes,
-        read: Callable[[httpx.Response], CustomerIOError | None],
+        read: Callable[[Answer], CustomerIOError | None],
     ) -> None:
         self._connection = connection
         self._path = path

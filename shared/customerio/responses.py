@@ -2,9 +2,10 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
 from ..deadlines import MAX_RETRY_AFTER_SECONDS
@@ -29,6 +30,24 @@ _ACCOUNT_STATUSES = frozenset({401, 402, 405, 407})
 _QUOTA = re.compile(r"\bquota\b|\bdaily\b|\bper day\b|\b24 hours\b", re.IGNORECASE)
 
 
+class Answer(NamedTuple):
+    """An HTTP answer, read to its end.
+
+    Args:
+        status: HTTP status.
+        body: Body, decompressed.
+        headers: Headers by their names, in whatever case these are asked for.
+    """
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+
 class _Complaint(msgspec.Struct):
     batch_index: int | None = None
     reason: str | None = None
@@ -49,7 +68,7 @@ class _Explanation(msgspec.Struct):
     errors: list[_Complaint] | None = None
 
 
-def request_error(response: httpx.Response) -> CustomerIOError | None:
+def request_error(answer: Answer) -> CustomerIOError | None:
     """Read the answer to a request that carries one job.
 
     A 4xx beyond 400, 413 and 422 is the job's fault if Customer.io explains it, such as an unknown template's 404.
@@ -58,19 +77,19 @@ def request_error(response: httpx.Response) -> CustomerIOError | None:
     Returns:
         The error to raise; None if the status is 2xx.
     """
-    if error := _error_of_any_request(response):
+    if error := _error_of_any_request(answer):
         return error
-    if response.is_success:
+    if answer.is_success:
         return None
-    status = response.status_code
-    complaints = _complaints(response.content)
+    status = answer.status
+    complaints = _complaints(answer.body)
     explained = any(each.message or each.detail or each.reason for each in complaints)
     if status in _BODY_STATUSES or (explained and status not in _ACCOUNT_STATUSES):
         return _rejected(complaints, status)
     return _account_refused(status)
 
 
-def batch_error(response: httpx.Response) -> CustomerIOError | None:
+def batch_error(answer: Answer) -> CustomerIOError | None:
     """Read the answer to a batch as a whole; ``item_errors`` reads a 207.
 
     Only a 400, 413 or 422 can be the fault of an item. Every other 4xx is about the account or a proxy, whatever its
@@ -79,15 +98,15 @@ def batch_error(response: httpx.Response) -> CustomerIOError | None:
     Returns:
         The error to raise; None if the status is 2xx.
     """
-    if error := _error_of_any_request(response):
+    if error := _error_of_any_request(answer):
         return error
-    if response.is_success:
+    if answer.is_success:
         return None
-    status = response.status_code
-    return _rejected(_complaints(response.content), status) if status in _BODY_STATUSES else _account_refused(status)
+    status = answer.status
+    return _rejected(_complaints(answer.body), status) if status in _BODY_STATUSES else _account_refused(status)
 
 
-def item_errors(response: httpx.Response, count: int) -> Sequence[RejectedError | None]:
+def item_errors(answer: Answer, count: int) -> Sequence[RejectedError | None]:
     """Read what became of each of the ``count`` items of a batch that was answered with 2xx.
 
     A 207 refuses the items that it names by ``batch_index`` and accepts all others; several complaints may name one
@@ -99,9 +118,9 @@ def item_errors(response: httpx.Response, count: int) -> Sequence[RejectedError 
     Raises:
         RejectedError: if a 207 does not say which items it refuses, so that none may count as accepted.
     """
-    if response.status_code != 207:
+    if answer.status != 207:
         return [None] * count
-    complaints = _complaints(response.content)
+    complaints = _complaints(answer.body)
     by_index: dict[int | None, list[_Complaint]] = {}
     for complaint in complaints:
         by_index.setdefault(complaint.batch_index, []).append(complaint)
@@ -110,22 +129,22 @@ def item_errors(response: httpx.Response, count: int) -> Sequence[RejectedError 
     return [_rejected(by_index[index], 207) if index in by_index else None for index in range(count)]
 
 
-def _error_of_any_request(response: httpx.Response) -> CustomerIOError | None:
+def _error_of_any_request(answer: Answer) -> CustomerIOError | None:
     """Read the statuses that mean the same for every request."""
-    status = response.status_code
+    status = answer.status
     if 300 <= status < 400:
-        return WrongRegionError(_wrong_region(response), status=status)
+        return WrongRegionError(_wrong_region(answer), status=status)
     if status == 429:
-        return _too_many_requests(response)
+        return _too_many_requests(answer)
     if status == 408 or status >= 500:
         return UnknownOutcomeError(f"Customer.io answered {status}", status=status, reason="server_error")
     return None
 
 
-def _too_many_requests(response: httpx.Response) -> CustomerIOError:
-    seconds = _retry_after(response)
+def _too_many_requests(answer: Answer) -> CustomerIOError:
+    seconds = _retry_after(answer)
     comes_back_soon = seconds is not None and seconds <= MAX_RETRY_AFTER_SECONDS
-    if not comes_back_soon and _QUOTA.search(response.content[:10_000].decode(errors="replace")):
+    if not comes_back_soon and _QUOTA.search(answer.body[:10_000].decode(errors="replace")):
         return QuotaExceededError(
             "Customer.io says that a quota of the account is used up: wait for it to renew, or raise it", status=429
         )
@@ -167,19 +186,19 @@ def _complaints(content: bytes) -> list[_Complaint]:
     return complaints
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(answer: Answer) -> float | None:
     # Customer.io documents no header. Its own clients read seconds where one comes.
     try:
-        seconds = float(response.headers.get("retry-after", ""))
+        seconds = float(answer.headers.get("retry-after", ""))
     except ValueError:
         return None
     return seconds if seconds >= 0 and math.isfinite(seconds) else None
 
 
-def _wrong_region(response: httpx.Response) -> str:
+def _wrong_region(answer: Answer) -> str:
     try:
-        host = httpx.URL(response.headers.get("location", "")).host
-    except httpx.InvalidURL:
+        host = urlsplit(answer.headers.get("location", "")).hostname or ""
+    except ValueError:
         host = ""
     if not host.endswith(".customer.io"):
         return "Customer.io redirects: set CUSTOMERIO_REGION to the workspace's region, us or eu, and check the URL"

@@ -9,7 +9,6 @@ from functools import partial
 from ..batching import BacklogFullError, BatchLimits, Entry, MicroBatcher, NotSentError, ResultLateError
 from ..deadlines import (
     BATCH_INTERVAL_SECONDS,
-    BATCH_LINGER_SECONDS,
     BREAKER_MIN_PAUSE_SECONDS,
     MIN_REQUEST_SECONDS,
 )
@@ -37,7 +36,6 @@ LIMITS = BatchLimits(
     max_in_flight=16,
     max_waiting_items=4_000,
     max_waiting_bytes=32_000_000,
-    linger=BATCH_LINGER_SECONDS,
     interval=BATCH_INTERVAL_SECONDS,
     min_seconds=MIN_REQUEST_SECONDS,
 )
@@ -147,5 +145,5 @@ class TrackAPI:
             raise first from None
 
     async def _post(self, body: bytes, count: int, deadline: float | None) -> Sequence[RejectedError | None]:
-        response = await self._connection.post(_BATCH_PATH, body, deadline=deadline, read=batch_error)
-        return item_errors(response, count)
+        answer = await self._connection.post(_BATCH_PATH, body, deadline=deadline, read=batch_error)
+        return item_errors(answer, count)

@@ -16,10 +16,11 @@ from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
 from ..recipients import RecipientPolicy
 from ..settings import Settings
+from .app_wiring import app_api, idempotency
 from .idempotency import Idempotency
 from .recipients import refused_broadcast
 from .trigger_report import TriggerReport
-from .wiring import app_api, idempotency, push_endpoint, telemetry
+from .wiring import push_endpoint, telemetry
 
 
 class Broadcast:

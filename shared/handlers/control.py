@@ -14,8 +14,10 @@ from ..pubsub.push import PushEndpoint
 from ..pubsub.push_switch import PushSwitch, PushSwitchError
 from ..settings import Settings
 from ..topology import topology
+from .app_wiring import app_connection
 from .pauses import Pauses
-from .wiring import app_connection, push_endpoint, telemetry, track_connection
+from .track_wiring import track_connection
+from .wiring import push_endpoint, telemetry
 
 _MAX_AGE = timedelta(seconds=deadlines.CONTROL_MESSAGE_MAX_AGE_SECONDS)
 

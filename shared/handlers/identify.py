@@ -9,7 +9,8 @@ from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
 from ..settings import Settings
 from .operations import apply
-from .wiring import push_endpoint, track_api
+from .track_wiring import track_api
+from .wiring import push_endpoint
 
 
 class Identify:

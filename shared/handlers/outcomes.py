@@ -1,6 +1,7 @@
 """The meaning of an error for a job: the one table that joins Customer.io's errors to outcomes."""
 
 import re
+from typing import TYPE_CHECKING
 
 from ..customerio.errors import (
     ConfigurationError,
@@ -11,9 +12,11 @@ from ..customerio.errors import (
     UnknownOutcomeError,
     UnreachableError,
 )
-from ..ledger import LedgerError
 from ..outcome import Failed, Outcome, Retry
 from ..redaction import redacted
+
+if TYPE_CHECKING:
+    from ..ledger import LedgerError
 
 # A reason is a word of ours or of Customer.io's, by which logs are counted.
 _CODE = re.compile(r"[a-z_]{1,40}")
@@ -53,6 +56,6 @@ def outcome_of(error: CustomerIOError, *, subject: str, data: bytes) -> Outcome:
             )
 
 
-def ledger_unavailable(error: LedgerError, subject: str) -> Retry:
+def ledger_unavailable(error: "LedgerError", subject: str) -> Retry:
     """The ledger did not answer, so nothing was done."""
     return Retry(status=503, reason="ledger_unavailable", message=str(error), subject=subject)

@@ -13,9 +13,10 @@ from ..pubsub.message import PushMessage
 from ..pubsub.push import PushEndpoint
 from ..recipients import RecipientPolicy
 from ..settings import Settings
+from .app_wiring import app_api, idempotency
 from .idempotency import Idempotency
 from .recipients import allowed_send
-from .wiring import app_api, idempotency, push_endpoint
+from .wiring import push_endpoint
 
 
 class Send:

@@ -15,9 +15,10 @@ from ..pubsub.push import PushEndpoint
 from ..secrets import SecretUnavailableError, open_secret
 from ..settings import Settings
 from .outcomes import ledger_unavailable, outcome_of
+from .track_wiring import Workspace, track_api, workspace
 from .user_operations import wanted_state
 from .user_sync import UserJob, UserSync
-from .wiring import Workspace, push_endpoint, track_api, workspace
+from .wiring import push_endpoint
 
 
 class Sync:

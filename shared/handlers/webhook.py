@@ -109,9 +109,9 @@ class WebhookEndpoint:
     async def _receive(self, request: Request) -> Response:
         can_be_signed = request.method == "POST" and _has_signature(request.headers)
         bodies = self._signed_bodies if can_be_signed else self._other_bodies
-        async with bodies.holding(request) as read:
+        with bodies.holding(request) as held:
             # Read in any case: a caller that is cut off in the middle of its body sees a reset and no answer.
-            body = await read()
+            body = await held.read()
             if request.method != "POST":
                 return self._refuse(405, "not POST", {"Allow": "POST"})
             if not (can_be_signed and await self._is_signed(request.headers, body)):

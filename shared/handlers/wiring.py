@@ -1,27 +1,21 @@
-"""Wires a handler to what is around it, from one ``Settings``: topics, telemetry, Customer.io, ledger, warehouse."""
+"""Wires a handler to Pub/Sub and the log, from one ``Settings``.
+
+Clients of Customer.io are wired in ``track_wiring`` and ``app_wiring``, so that a function imports only those it uses.
+"""
 
 import gc
-import hashlib
 import importlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from .. import deadlines
-from ..customerio.app import AppAPI
-from ..customerio.http import BasicCredentials, BearerCredentials, Connection
-from ..customerio.track import TrackAPI
-from ..ledger import open_ledger
 from ..lifetime import Lifetime
 from ..pubsub.outcomes import OutcomePublisher
 from ..pubsub.pause_requests import PauseRequests
 from ..pubsub.push import Handle, PushEndpoint
 from ..pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
-from ..secrets import Secret, open_secret
 from ..settings import Settings
 from ..telemetry import Telemetry
 from ..topology import DEAD_LETTER_SUFFIX, RETRY_SUFFIX, topology
-from .idempotency import Idempotency
-
-Workspace = Callable[[], Awaitable[str]]
 
 # Kinds of jobs whose every outcome is published: people get messages by them. Of the others a share is.
 _ALWAYS_PUBLISHED = frozenset({"send", "broadcast"})
@@ -96,48 +90,6 @@ def _pause_requests(kind: str, settings: Settings, log: Telemetry) -> PauseReque
 def telemetry(settings: Settings) -> Telemetry:
     """A log whose lines are about no message of the function's own topic."""
     return Telemetry(settings.function, "", settings.project)
-
-
-def track_connection(settings: Settings) -> Connection:
-    """Connection to the Track host with the workspace's credentials."""
-    site_id, api_key = (open_secret(settings.secrets[name]) for name in ("site-id", "track-api-key"))
-    credentials = BasicCredentials(site_id, api_key)
-    return Connection(settings.customerio.track_url, credentials, timeout=deadlines.TRACK_REQUEST_SECONDS)
-
-
-def app_connection(settings: Settings) -> Connection:
-    """Connection to the App host with the workspace's key."""
-    credentials = BearerCredentials(open_secret(settings.secrets["app-api-key"]))
-    return Connection(settings.customerio.app_url, credentials, timeout=deadlines.APP_REQUEST_SECONDS)
-
-
-def track_api(settings: Settings, lifetime: Lifetime) -> TrackAPI:
-    """The Track API with the workspace's credentials."""
-    track = TrackAPI(track_connection(settings), requests_per_second=settings.requests_per_second)
-    lifetime.on_end(track.stop)
-    return track
-
-
-def app_api(settings: Settings, lifetime: Lifetime) -> AppAPI:
-    """The App API with the workspace's key."""
-    app = AppAPI(app_connection(settings), requests_per_second=settings.requests_per_second)
-    lifetime.on_end(app.stop)
-    return app
-
-
-def idempotency(app: AppAPI, settings: Settings, lifetime: Lifetime) -> Idempotency:
-    """Calls to ``app`` under the function's ledger; keys of different functions are apart."""
-    return Idempotency(app, open_ledger(settings.ledger), settings.function, lifetime)
-
-
-def workspace(track_url: str, site_id: Secret) -> Workspace:
-    """Name of the workspace that a site id belongs to; it tells regions and simulators apart, too."""
-
-    async def name() -> str:
-        newest = (await site_id.values())[0]
-        return hashlib.sha256(f"{track_url}\0{newest}".encode()).hexdigest()
-
-    return name
 
 
 def _spare_the_collector() -> None:

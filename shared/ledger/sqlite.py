@@ -4,11 +4,14 @@ import asyncio
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .. import deadlines
 from .protocol import (
@@ -46,6 +49,14 @@ COMMIT;
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Step[T]:
+    """One caller's part of a transaction."""
+
+    work: Callable[[sqlite3.Connection], T]
+    result: "asyncio.Future[T]"
+
+
 class SQLiteLedger:
     """A ``Ledger`` and ``ProfileStates`` in a file.
 
@@ -60,6 +71,8 @@ class SQLiteLedger:
         # One thread, because a connection of sqlite3 belongs to its thread, and the file has one writer anyway.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._connection: sqlite3.Connection | None = None
+        self._waiting: list[_Step[Any]] = []
+        self._transaction: asyncio.Future[list[Any]] | None = None
         self._claims = 0
 
     async def claim(self, key: str, fingerprint: str, lease_seconds: float) -> Claimed | AlreadyDone | Busy | Conflict:
@@ -112,11 +125,46 @@ class SQLiteLedger:
         await self._run(lambda db: db.execute(statement, values).close())
 
     async def _run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do one step of a transaction, shared with all that come while the one before is written: commits cost most.
+
+        Raises:
+            LedgerError: if the transaction failed. Nothing of it was written then.
+        """
+        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Step(work, result))
+        if self._transaction is None:
+            self._begin()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._open()))
+            return await result
         except sqlite3.Error as error:
             reason = getattr(error, "sqlite_errorname", type(error).__name__)
             raise LedgerError(f"the ledger did not answer: {reason}") from None
+
+    def _begin(self) -> None:
+        steps, self._waiting = self._waiting, []
+        self._transaction = asyncio.get_running_loop().run_in_executor(self._thread, self._transact, steps)
+        self._transaction.add_done_callback(partial(self._ended, steps))
+
+    def _transact(self, steps: "Sequence[_Step[Any]]") -> list[Any]:
+        db = self._open()
+        # Immediate: of two that read first and write then, one would fail when it comes to writing.
+        db.execute("BEGIN IMMEDIATE")
+        with db:
+            return [step.work(db) for step in steps]
+
+    def _ended(self, steps: "Sequence[_Step[Any]]", transaction: asyncio.Future[list[Any]]) -> None:
+        self._transaction = None
+        if self._waiting:
+            self._begin()
+        for number, step in enumerate(steps):
+            if step.result.done():
+                continue  # its caller went away
+            if transaction.cancelled():
+                step.result.cancel()
+            elif error := transaction.exception():
+                step.result.set_exception(error)
+            else:
+                step.result.set_result(transaction.result()[number])
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -132,22 +180,19 @@ class SQLiteLedger:
     def _claim(
         self, db: sqlite3.Connection, key: str, fingerprint: str, lease_seconds: float
     ) -> Claimed | AlreadyDone | Busy | Conflict:
-        # Immediate: of two that read first and write then, one would fail when it comes to writing.
-        db.execute("BEGIN IMMEDIATE")
-        with db:
-            # Read only now, because waiting for the file may have taken a while.
-            now = self._now()
-            self._sweep(db, now)
-            found = decide(_read(db, key), fingerprint, now)
-            if not isinstance(found, Take):
-                return found
-            token = Token(uuid.uuid4().hex, fingerprint)
-            lease_until, expires_at = now + timedelta(seconds=lease_seconds), now + RETENTION
-            db.execute(
-                "INSERT OR REPLACE INTO claims VALUES (?, ?, 'claimed', ?, '', ?, ?, ?)",
-                (key, fingerprint, lease_until.timestamp(), token.proof, expires_at.timestamp(), found.unknowns),
-            )
-            return Claimed(key, token, found.retaken, found.unknowns)
+        # Read only now, because waiting for the file may have taken a while.
+        now = self._now()
+        self._sweep(db, now)
+        found = decide(_read(db, key), fingerprint, now)
+        if not isinstance(found, Take):
+            return found
+        token = Token(uuid.uuid4().hex, fingerprint)
+        lease_until, expires_at = now + timedelta(seconds=lease_seconds), now + RETENTION
+        db.execute(
+            "INSERT OR REPLACE INTO claims VALUES (?, ?, 'claimed', ?, '', ?, ?, ?)",
+            (key, fingerprint, lease_until.timestamp(), token.proof, expires_at.timestamp(), found.unknowns),
+        )
+        return Claimed(key, token, found.retaken, found.unknowns)
 
     def _sweep(self, db: sqlite3.Connection, now: datetime) -> None:
         if self._claims % _CLAIMS_BETWEEN_SWEEPS == 0:

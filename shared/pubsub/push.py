@@ -85,8 +85,8 @@ class PushEndpoint:
         if self._lifetime.is_ending:
             return self._refuse(503, "the instance is shutting down")
         try:
-            async with self._bodies.holding(request) as read:
-                body = await read()
+            with self._bodies.holding(request) as held:
+                body = await held.read()
                 if len(body) > _LARGE_BODY_BYTES:
                     await self._turn()
                 message = read_push(body, self._lanes, deadline=started + deadlines.PUSH_SECONDS)
@@ -144,6 +144,8 @@ class PushEndpoint:
         unconfirmed = None
         if self._outcomes is not None and self._outcomes.wants(message, outcome):
             unconfirmed = await self._outcomes.publish(message, outcome, line.trace_id)
+        if unconfirmed is None and outcome.answer_status == 204:
+            return _ACKNOWLEDGED
         # The server waits for background work when it shuts down, and answers the push before it.
         background = BackgroundTask(asyncio.wait, {unconfirmed}) if unconfirmed else None
         return Response(status_code=outcome.answer_status, background=background)
@@ -192,6 +194,8 @@ class PushEndpoint:
         return msgspec.structs.replace(outcome, moved=True)
 
 
+# One object for all: a response without a body and without background work keeps no state.
+_ACKNOWLEDGED = Response(status_code=204)
 _TOO_MANY_BULK = Retry(status=429, reason="bulk_limit", message="half of the instance's pushes are bulk already")
 
 

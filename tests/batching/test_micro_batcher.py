@@ -18,7 +18,6 @@ LIMITS = BatchLimits(
     max_in_flight=3,
     max_waiting_items=12,
     max_waiting_bytes=300,
-    linger=0.005,
     interval=0.02,
     min_seconds=1.0,
 )
@@ -156,8 +155,11 @@ class BatcherModel(RuleBasedStateMachine):
 
         if fits:
             self.waiting.append(item)
+        is_lull = self.loop.time() >= self.sent_at + LIMITS.interval + ROUND
         item.call = self.loop.create_task(submit())
         self.settle()
+        if is_lull and len(self.in_flight) < self.allowed:
+            assert not self.expected_batch(), "the last batch left long ago, and the item is not sent at once"
         if not fits:
             assert isinstance(item.call.exception(), BacklogFullError)
 
@@ -205,7 +207,7 @@ class BatcherModel(RuleBasedStateMachine):
             for item in batch.items:
                 if item.call is not None and item.call.done() and not item.call.cancelled():
                     assert isinstance(item.call.exception(), ResultLateError)
-        if seconds >= LIMITS.linger + LIMITS.interval and len(self.in_flight) < self.allowed:
+        if seconds > LIMITS.interval and len(self.in_flight) < self.allowed:
             assert not self.expected_batch(), "something could be sent, and is not"
 
     @rule(allowed=st.sampled_from([1, 3]))
@@ -349,12 +351,43 @@ def test_a_fault_of_ours_reaches_every_caller() -> None:
 
 
 def test_an_item_with_too_little_time_left_is_not_sent() -> None:
-    async def never(_entries: Sequence[Entry[int]]) -> None:
-        pytest.fail("it was sent")
+    sent: list[int] = []
+
+    async def accept(entries: Sequence[Entry[int]]) -> None:
+        sent.extend(entry.item for entry in entries)
+        for entry in entries:
+            entry.settle()
 
     async def main() -> None:
-        batcher = MicroBatcher(never, LIMITS)
-        with pytest.raises(NotSentError):
-            await batcher.submit(1, size=1, deadline=asyncio.get_running_loop().time() + 1.004)
+        batcher = MicroBatcher(accept, LIMITS)
+        await batcher.submit(1, size=1)
+        with pytest.raises(NotSentError):  # the interval since the first leaves it less than a second
+            await batcher.submit(2, size=1, deadline=asyncio.get_running_loop().time() + 1.004)
 
     run(main())
+    assert sent == [1]
+
+
+def test_a_lone_item_leaves_at_once_and_what_comes_within_the_interval_leaves_together() -> None:
+    sent: list[tuple[float, list[int]]] = []
+
+    async def accept(entries: Sequence[Entry[int]]) -> None:
+        sent.append((asyncio.get_running_loop().time() - began, [entry.item for entry in entries]))
+        await asyncio.sleep(1)
+        for entry in entries:
+            entry.settle()
+
+    async def main() -> None:
+        nonlocal began
+        began = asyncio.get_running_loop().time()
+        batcher = MicroBatcher(accept, LIMITS)
+        calls = []
+        for number in range(4):
+            calls.append(asyncio.create_task(batcher.submit(number, size=1)))
+            await asyncio.sleep(0.005)
+        await asyncio.gather(*calls)
+
+    began = 0.0
+    run(main())
+    assert [items for _, items in sent] == [[0], [1, 2, 3]]
+    assert [when for when, _ in sent] == pytest.approx([0, LIMITS.interval], abs=ROUND)

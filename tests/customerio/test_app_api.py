@@ -2,7 +2,7 @@
 
 import asyncio
 
-import httpx
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -14,6 +14,7 @@ from shared.customerio.errors import (
     UnknownOutcomeError,
 )
 from shared.customerio.http import BearerCredentials
+from shared.customerio.responses import Answer
 from shared.secrets import EnvironmentSecret
 from tests.customerio.conftest import Connect, Upstream, status
 from tests.virtual_time import run
@@ -30,7 +31,7 @@ class Remote:
         self.sent: list[bytes] = []
         self.error: Exception | None = None
 
-    async def post(self, _path: str, body: bytes, *, deadline: float | None) -> httpx.Response:
+    async def post(self, _path: str, body: bytes, *, deadline: float | None) -> Answer:
         assert deadline is None or deadline > now()
         self.sent.append(body)
         self.in_flight += 1
@@ -39,7 +40,7 @@ class Remote:
         self.in_flight -= 1
         if self.error is not None:
             raise self.error
-        return httpx.Response(200, json={"delivery_id": body.decode()})
+        return Answer(200, msgspec.json.encode({"delivery_id": body.decode()}), {})
 
 
 def app_over(remote: Remote, rate: float | None = None) -> AppAPI:

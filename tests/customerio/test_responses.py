@@ -1,7 +1,7 @@
 """Customer.io's answers read into errors, without a network."""
 
-import httpx
 import pytest
+from multidict import CIMultiDict
 
 from shared.customerio.errors import (
     AccountRefusedError,
@@ -12,14 +12,14 @@ from shared.customerio.errors import (
     UnknownOutcomeError,
     WrongRegionError,
 )
-from shared.customerio.responses import batch_error, item_errors, request_error
+from shared.customerio.responses import Answer, batch_error, item_errors, request_error
 
 EXPLAINED = b'{"meta":{"error":"no such template"}}'
 PAGE = b"<html><h1>Forbidden</h1></html>"
 
 
-def answer(status: int, content: bytes = b"{}", **headers: str) -> httpx.Response:
-    return httpx.Response(status, content=content, headers={k.replace("_", "-"): v for k, v in headers.items()})
+def answer(status: int, content: bytes = b"{}", **headers: str) -> Answer:
+    return Answer(status, content, CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}))
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])

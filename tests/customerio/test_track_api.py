@@ -3,7 +3,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-import httpx
 import pytest
 from aiohttp import web
 
@@ -17,6 +16,7 @@ from shared.customerio.errors import (
     UnknownOutcomeError,
 )
 from shared.customerio.http import BasicCredentials, Connection
+from shared.customerio.responses import Answer
 from shared.customerio.track import LIMITS, MAX_BATCH_BYTES, TrackAPI
 from shared.secrets import EnvironmentSecret
 from tests.customerio.conftest import Connect, Upstream, reset, status
@@ -146,7 +146,7 @@ async def test_what_waits_is_bounded(upstream: Upstream, connection: Connection)
         return web.json_response({})
 
     upstream.then(slow, slow)
-    track = TrackAPI(connection, limits=replace(LIMITS, linger=0.0, max_waiting_items=10))
+    track = TrackAPI(connection, limits=replace(LIMITS, interval=0.0, max_waiting_items=10))
     calls = [asyncio.ensure_future(track.apply(item(n), keys=[f"id:{n}"], exclusive=False)) for n in range(30)]
     done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_EXCEPTION)
     assert any(isinstance(call.exception(), RateLimitedError) for call in done)
@@ -239,7 +239,7 @@ class Remote:
         self.bodies: list[bytes] = []
         self.in_flight = self.most_in_flight = 0
 
-    async def post(self, _path: str, body: bytes, **_named: object) -> httpx.Response:
+    async def post(self, _path: str, body: bytes, **_named: object) -> Answer:
         self.sent_at.append(asyncio.get_running_loop().time())
         self.bodies.append(body)
         self.in_flight += 1
@@ -248,7 +248,7 @@ class Remote:
         self.in_flight -= 1
         if error := self.errors.pop(0) if self.errors else None:
             raise error
-        return httpx.Response(200, json={})
+        return Answer(200, b"{}", {})
 
 
 def test_what_waits_for_the_rate_is_not_sent_after_the_breaker_opened() -> None:

@@ -16,9 +16,9 @@ from shared.handlers.identify import Identify
 from shared.handlers.send import Send
 from shared.handlers.sync import Sync
 from shared.handlers.track import Track
+from shared.handlers.track_wiring import workspace
 from shared.handlers.trigger_report import TriggerReport
 from shared.handlers.user_sync import UserSync
-from shared.handlers.wiring import workspace
 from shared.ledger import SQLiteLedger
 from shared.lifetime import Lifetime
 from shared.pubsub.outcomes import OutcomePublisher

@@ -103,6 +103,45 @@ async def test_a_file_that_cannot_be_opened_is_a_ledger_error_until_it_can(tmp_p
         assert isinstance(await ledger.claim("person@example.com", "f", LEASE_SECONDS), Claimed)
 
 
+async def test_what_comes_while_the_file_is_busy_shares_one_commit(
+    ledger: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements: list[str] = []
+    set_up = sqlite._set_up
+
+    def traced(connection: sqlite3.Connection) -> None:
+        set_up(connection)
+        connection.set_trace_callback(statements.append)
+
+    monkeypatch.setattr(sqlite, "_set_up", traced)
+    claims = await asyncio.gather(*(ledger.claim(f"key-{number}", "f", LEASE_SECONDS) for number in range(20)))
+    assert len({claimed(claim).key for claim in claims}) == 20
+    assert statements.count("COMMIT") == 2  # that of the first, and that of all which came meanwhile
+    done = [ledger.finish(claimed(claim), f"result-{number}") for number, claim in enumerate(claims)]
+    again = await asyncio.gather(*done, *(ledger.claim(f"key-{number}", "f", LEASE_SECONDS) for number in range(20)))
+    assert again[20:] == [AlreadyDone(f"result-{number}") for number in range(20)]
+
+
+async def test_a_transaction_that_fails_fails_for_all_who_share_it_and_for_nobody_after(
+    ledger: SQLiteLedger, locked: sqlite3.Connection
+) -> None:
+    calls = [ledger.claim(f"key-{number}", "f", LEASE_SECONDS) for number in range(5)]
+    failures = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(failure) for failure in failures] == [LedgerError] * 5
+    locked.execute("ROLLBACK")
+    claims = await asyncio.gather(*(ledger.claim(f"key-{number}", "f", LEASE_SECONDS) for number in range(5)))
+    assert not any(claimed(claim).retaken for claim in claims)
+
+
+async def test_a_caller_that_leaves_takes_nobody_along(ledger: SQLiteLedger, locked: sqlite3.Connection) -> None:
+    calls = [asyncio.create_task(ledger.claim(f"key-{number}", "f", LEASE_SECONDS)) for number in range(3)]
+    await asyncio.sleep(0)
+    calls[1].cancel()
+    locked.execute("ROLLBACK")
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(each) for each in found] == [Claimed, asyncio.CancelledError, Claimed]
+
+
 @pytest.fixture
 def no_database(path: Path) -> None:
     path.write_bytes(b"no database" * 100)

@@ -19,7 +19,6 @@ _PRELOADED = (
     "hypothesis",
     "hypothesis.stateful",
     "httpx",
-    "httpx_aiohttp",
     "msgspec",
     "pytest",
 )

@@ -124,8 +124,8 @@ FAULTS = [
     Fault(
         "a connect timeout counts as sent",
         "shared/customerio/http.py",
-        "aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError",
-        "aiohttp.ClientConnectorError",
+        "except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:",
+        "except aiohttp.ClientConnectorError as error:",
         _CONNECTION,
     ),
     Fault(
