@@ -53,8 +53,9 @@ format: $(READY)  ## rewrite the code as lint wants it
 	@$(PYTHON) -m ruff check --fix .
 	@$(PYTHON) -m ruff format .
 
-docs: $(READY)  ## write docs/jobs.md and docs/schemas anew from the types
+docs: $(READY)  ## write docs/jobs.md and docs/schemas anew from the types, and the results in docs/analytics.md
 	@$(PYTHON) -m docs.generate
+	@$(PYTHON) -m docs.analytics
 
 wheel: $(READY)  ## the publisher for applications, as build/dist/customerio_jobs-*.whl
 	@$(VENV)/bin/uv build --quiet --wheel --out-dir build/dist .
