@@ -33,21 +33,23 @@ def bars(title: str, points: Sequence[Point]) -> str:
 
 
 def columns(title: str, points: Sequence[Point]) -> str:
-    """Draw one column a point, over the whole width. Some are labelled below, the smallest and the largest above."""
+    """Draw one column a point, over the whole width. Some are labelled below, the largest has its value above."""
     step, largest = _WIDTH / len(points), _largest(points)
-    values = [value for _, value in points]
-    marked = {values.index(min(values)), values.index(max(values))}
+    highest = max(range(len(points)), key=lambda number: points[number][1])
     labelled = range(0, len(points), -(-len(points) // _LABELLED_COLUMNS))
     parts = []
     for number, (label, value) in enumerate(points):
         x, height = round(step * number, 1), round(_COLUMNS_HEIGHT * value / largest, 1)
         top, middle = round(20 + _COLUMNS_HEIGHT - height, 1), round(x + step / 2, 1)
         parts.append(f'<rect x="{x + 1}" y="{top}" width="{round(step - 2, 1)}" height="{max(height, 1)}" rx="2"/>')
-        if number in marked:
+        if number == highest:
             parts.append(f'<text class="v" x="{middle}" y="{top - 4}" text-anchor="middle">{value:g}</text>')
         if number in labelled:
-            y = _COLUMNS_HEIGHT + 36
-            parts.append(f'<text x="{middle}" y="{y}" text-anchor="middle">{escape(label)}</text>')
+            # In the middle below the first or the last column, a label would be cut off.
+            place, anchor = (x, "start") if number == 0 else (middle, "middle")
+            if number == len(points) - 1:
+                place, anchor = x + step, "end"
+            parts.append(f'<text x="{place}" y="{_COLUMNS_HEIGHT + 36}" text-anchor="{anchor}">{escape(label)}</text>')
     return _svg(title, _COLUMNS_HEIGHT + 44, parts)
 
 
