@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Any
 
+from google.api_core.exceptions import GoogleAPIError
 from google.cloud.bigquery import Client
 from google.cloud.bigquery.enums import AutoRowIDs
+from requests import RequestException
 from typer import BadParameter
 
-from local import bigquery
+from local import bigquery, deadlines
 from local.demo.history import DAYS, History, history
 from ops.target import Where
 from shared.events import to_row
@@ -29,7 +31,7 @@ def fill(client: Client, dataset: str, made: History) -> None:
     """Insert a history into the tables of a dataset.
 
     Raises:
-        MonthError: if BigQuery refuses a row.
+        MonthError: if BigQuery does not answer, or refuses a row.
     """
     _insert(client, f"{dataset}.events", (to_row(body, received_at) for body, received_at in made.events))
     _insert(client, f"{dataset}.job_outcomes", map(outcome_row, made.outcomes))
@@ -38,7 +40,19 @@ def fill(client: Client, dataset: str, made: History) -> None:
 def _insert(client: Client, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
     for batch in batched(rows, _ROWS_PER_REQUEST, strict=False):
         # Rows that come twice change nothing: the views drop the second.
-        if client.insert_rows_json(f"{client.project}.{table}", batch, row_ids=AutoRowIDs.DISABLED):
+        try:
+            refused = client.insert_rows_json(
+                f"{client.project}.{table}",
+                batch,
+                row_ids=AutoRowIDs.DISABLED,
+                retry=None,  # type: ignore[arg-type]
+                timeout=deadlines.HTTP_CALL_SECONDS,
+            )
+        except (RequestException, GoogleAPIError) as error:
+            raise MonthError(
+                f"BigQuery does not take rows of {table} ({type(error).__name__}): start the stack with `make run`."
+            ) from None
+        if refused:
             raise MonthError(f"BigQuery refused rows of {table}: stop the stack, then start it with `make run`.")
 
 
@@ -47,8 +61,8 @@ def main() -> int:
     try:
         environment = Where().target().environment
         last_day = (datetime.now(UTC) - timedelta(days=1)).date()
-        made = history(last_day)
         with _client(environment) as client:
+            made = history(last_day)
             fill(client, environment["BIGQUERY_DATASET"], made)
     except (MonthError, BadParameter) as error:
         print(error, file=sys.stderr)
