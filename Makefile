@@ -13,7 +13,7 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --univers
 JOBS ?= 20000
 SEED ?= 7
 
-.PHONY: check run demo reset test test-slow lint format docs wheel bench bench-e2e burst mutants faults terraform-check lock clean help
+.PHONY: check run demo demo-data reset test test-slow lint format docs wheel bench bench-e2e burst mutants faults terraform-check lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -31,6 +31,9 @@ run: $(READY)  ## the whole loop on this machine, left running until Ctrl-C
 
 demo: $(READY)  ## publish 200 jobs through a stack of its own, print what became of each, check that it adds up
 	@$(PYTHON) -m local.demo
+
+demo-data: $(READY)  ## thirty days of messages and jobs in the BigQuery of make run, for docs/analytics.md
+	@$(PYTHON) -m local.demo month
 
 reset: $(READY)  ## remove the data and logs of make run and make demo, and nothing else
 	@$(PYTHON) -m local.stack reset
@@ -50,8 +53,9 @@ format: $(READY)  ## rewrite the code as lint wants it
 	@$(PYTHON) -m ruff check --fix .
 	@$(PYTHON) -m ruff format .
 
-docs: $(READY)  ## write docs/jobs.md and docs/schemas anew from the types
+docs: $(READY)  ## write docs/jobs.md and docs/schemas anew from the types, and the results in docs/analytics.md
 	@$(PYTHON) -m docs.generate
+	@$(PYTHON) -m docs.analytics
 
 wheel: $(READY)  ## the publisher for applications, as build/dist/customerio_jobs-*.whl
 	@$(VENV)/bin/uv build --quiet --wheel --out-dir build/dist .

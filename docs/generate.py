@@ -1,4 +1,4 @@
-"""Generates ``docs/jobs.md`` and ``docs/schemas/*.json`` from the types in ``shared.jobs``.
+"""Generates ``docs/jobs.md`` and ``docs/schemas/*.json`` from the types in ``shared.jobs``, and ``docs/limits.md``.
 
 With ``--check`` it writes nothing and names the files that are out of date.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from docs import limits
 from docs.examples import EXAMPLES, Example
 from shared.attributes import JobAttributes
 from shared.consent import Consent
@@ -49,6 +50,7 @@ def pages(folder: Path) -> dict[Path, str]:
     introduction = Path(__file__).with_name("jobs.introduction.md").read_text()
     made = {folder / "schemas" / f"{kind}.json": _text_of(schema(kind)) for kind in SCHEMAS}
     made[folder / "schemas" / "consent.json"] = _text_of(consent_schema())
+    made[folder / "limits.md"] = limits.page()
     made[folder / "jobs.md"] = "\n\n".join([introduction.rstrip(), *(_section(kind) for kind in SCHEMAS)]) + "\n"
     return made
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from google.cloud.bigquery import Client
+    from google.cloud.bigquery import Client, SchemaField
 
 # Relative to HOME: version and platform are folders.
 _EXTENSION_FILES = ".duckdb/extensions/*/*/*.duckdb_extension"
@@ -41,10 +41,15 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class View(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One view of ``terraform/views/views.json``. It reads tables, and views of lower layers."""
+    """One view of ``terraform/views/views.json``. It reads tables, and views of lower layers.
+
+    Args:
+        columns: File with its columns and their descriptions, relative to ``terraform/views``.
+    """
 
     layer: int
     description: str
+    columns: str
 
 
 def prepare(home: Path) -> None:
@@ -137,6 +142,9 @@ def create_tables(client: "Client", dataset: str) -> None:
         created.view_query = view_query(name, project=client.project, dataset=dataset)
         client.delete_table(created, not_found_ok=True)
         client.create_table(created)
+        # BigQuery takes no schema while it makes a view, and descriptions of the columns afterwards.
+        created.schema = view_columns(name)
+        client.update_table(created, ["schema"])
 
 
 def tables() -> Mapping[str, Table]:
@@ -147,6 +155,15 @@ def tables() -> Mapping[str, Table]:
 def views() -> Mapping[str, View]:
     """Terraform's views by name."""
     return msgspec.json.decode((_TERRAFORM / "views" / "views.json").read_bytes(), type=dict[str, View])
+
+
+def view_columns(name: str) -> "list[SchemaField]":
+    """The columns of a view with their descriptions. None is required, as in the module ``warehouse`` of Terraform."""
+    from google.cloud.bigquery import SchemaField  # noqa: PLC0415
+
+    columns = msgspec.json.decode((_TERRAFORM / "views" / views()[name].columns).read_bytes())
+    optional = [{**column, "mode": "NULLABLE"} if column["mode"] == "REQUIRED" else column for column in columns]
+    return [SchemaField.from_api_repr(column) for column in optional]
 
 
 def view_query(name: str, *, project: str, dataset: str) -> str:

@@ -22,8 +22,10 @@ def sentence(error: BaseException) -> str | None:
             return str(error)
         case GoogleAuthError():
             return f"Google accepts no credentials here ({type(error).__name__}): {LOGIN_ADVICE}."
-        case RetryError(cause=GoogleAPIError() as cause):
-            return sentence(cause)
+        case RetryError(cause=cause):
+            # The text of any other cause quotes objects of the transport.
+            silence = f"No answer in time ({type(cause).__name__}): check that the service runs and can be reached."
+            return (sentence(cause) if isinstance(cause, GoogleAPIError) else None) or silence
         case NotFound():
             return f"{_first_line(error)}: check --project and --environment, or run `python -m ops doctor`."
         case GoogleAPIError():

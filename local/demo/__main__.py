@@ -1,4 +1,7 @@
-"""``make demo``: publish 200 jobs, lose Customer.io for a moment, replay what was refused, check every sum."""
+"""``make demo``: publish 200 jobs, lose Customer.io for a moment, replay what was refused, check every sum.
+
+``python -m local.demo month`` is ``make demo-data``.
+"""
 
 import asyncio
 import json
@@ -14,6 +17,7 @@ from google.cloud.pubsub_v1 import PublisherClient
 from rich.console import Console
 
 from local import deadlines
+from local.demo import month
 from local.demo.jobs import REFUSED_PERSON, bad_jobs, good_jobs
 from local.demo.report import imbalances, report
 from local.demo.snapshot import Snapshot, dead_letters, simulator, take_snapshot
@@ -160,7 +164,12 @@ def wait[T](check: Callable[[], T | None], what: str) -> T:
     return answer
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    if arguments == ["month"]:
+        return month.main()
+    if arguments:
+        print("usage: python -m local.demo [month]", file=sys.stderr)
+        return 2
     try:
         status = asyncio.run(run_until_interrupted(run()))
     except StackError as error:
@@ -170,4 +179,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

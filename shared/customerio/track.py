@@ -29,10 +29,12 @@ _PREFIX, _SEPARATOR, _SUFFIX = b'{"batch":[', b",", b"]}"
 
 # "Smaller than 500kb": a kb may be 1000 or 1024 bytes, and the smaller one fits both.
 MAX_BATCH_BYTES = 500_000
+# Customer.io documents no number; RudderStack sends as many in production.
+MAX_BATCH_ITEMS = 1_000
 
 LIMITS = BatchLimits(
     max_bytes=MAX_BATCH_BYTES - len(_PREFIX) - len(_SUFFIX),
-    max_items=1_000,  # Customer.io documents no number; RudderStack sends as many in production.
+    max_items=MAX_BATCH_ITEMS,
     max_in_flight=16,
     max_waiting_items=4_000,
     max_waiting_bytes=32_000_000,

@@ -33,7 +33,7 @@ from ..pubsub.message import PushMessage
 from .outcomes import ledger_unavailable, outcome_of
 
 # Unknown outcomes of one job, while others succeed, after which a person decides.
-_MAX_UNKNOWN_OUTCOMES = 5
+MAX_UNKNOWN_OUTCOMES = 5
 
 
 class Call(Protocol):
@@ -106,7 +106,7 @@ class Idempotency:
             # While others succeed, it is about this job: another try would end alike, and perhaps send each time.
             is_its_own = time.monotonic() - self._succeeded_at < deadlines.OTHERS_SUCCEED_SECONDS
             await self._ledger.unknown(claim, counted=is_its_own)
-            if attributes.is_at_most_once or claim.unknowns + is_its_own >= _MAX_UNKNOWN_OUTCOMES:
+            if attributes.is_at_most_once or claim.unknowns + is_its_own >= MAX_UNKNOWN_OUTCOMES:
                 return msgspec.structs.replace(_undecided(error.status, subject), requested=True)
             return outcome_of(error, subject=subject, data=message.data)
         except CustomerIOError as error:

@@ -35,6 +35,25 @@ def test_earlier_code_under_newer_tables(dev_workspace: Workspace) -> None:
     dev_workspace.apply("dev")
 
 
+def test_a_view_is_made_anew_when_its_query_changes_and_described_in_place(dev_workspace: Workspace) -> None:
+    """An update in place would lose the descriptions of a view's columns with the old query."""
+    query, columns = (dev_workspace.directory / "views" / name for name in ("job_latency.sql", "messages.json"))
+    before = query.read_text(), columns.read_text()
+    query.write_text(f"{before[0]}ORDER BY hour\n")
+    columns.write_text(before[1].replace("Channel: ", "Channel of the message: "))
+
+    plan = dev_workspace.plan("dev")
+
+    actions = {
+        change["index"]: change["change"]["actions"]
+        for change in plan["resource_changes"]
+        if change["type"] == "google_bigquery_table" and change["change"]["actions"] != ["no-op"]
+    }
+    assert actions == {"job_latency": ["delete", "create"], "messages": ["update"]}
+    query.write_text(before[0])
+    columns.write_text(before[1])
+
+
 def _changed(plan: dict[str, Any]) -> set[str]:
     return {
         change["type"]

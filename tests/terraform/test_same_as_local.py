@@ -151,7 +151,7 @@ def _table_of_terraform(table: Values) -> Values:
         "query": view[0]["query"].replace("acme-customerio-prod", _PROJECT).replace("prod_customerio", _DATASET)
         if view
         else None,
-        "schema": None if view else _columns(json.loads(table["schema"])),
+        "schema": _columns(json.loads(table["schema"])),
         "partitions": (partitions[0]["type"], partitions[0]["field"]) if partitions else None,
         "clustering": table["clustering"],
         "partition filter": bool(table["require_partition_filter"]),
@@ -163,7 +163,7 @@ def _table_of_stack(table: google_bigquery.Table) -> Values:
     return {
         "description": table.description,
         "query": table.view_query,
-        "schema": None if table.view_query else _columns([column.to_api_repr() for column in table.schema]),
+        "schema": _columns([column.to_api_repr() for column in table.schema]),
         "partitions": (partitions.type_, partitions.field) if partitions else None,
         "clustering": table.clustering_fields,
         "partition filter": bool(table.require_partition_filter),
@@ -172,6 +172,12 @@ def _table_of_stack(table: google_bigquery.Table) -> Values:
 
 def _columns(schema: list[dict[str, Any]]) -> list[Any]:
     return [
-        (column["name"], column["type"], column.get("mode", "NULLABLE"), _columns(column.get("fields", [])))
+        (
+            column["name"],
+            column["type"],
+            column.get("mode", "NULLABLE"),
+            column["description"],
+            _columns(column.get("fields", [])),
+        )
         for column in schema
     ]

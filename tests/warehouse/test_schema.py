@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from google.cloud.bigquery import SchemaField
 
-from local.bigquery import create_tables, tables, view_query, views
+from local.bigquery import create_tables, tables, view_columns, view_query, views
 from shared.events import to_row
 from shared.outcome_message import OutcomeMessage, outcome_row
 from tests.function_process import ROOT
@@ -94,6 +95,25 @@ def test_a_view_reads_lower_layers_only(name: str) -> None:
     read = re.findall(r"`p\.d\.(\w+)`", view_query(name, project="p", dataset="d"))
     assert read
     assert all(layers[source] < layers[name] for source in read)
+
+
+@pytest.mark.parametrize("name", views())
+def test_every_column_of_a_view_is_described_with_the_type_that_bigquery_finds(
+    emulator: Emulator, dataset: str, name: str
+) -> None:
+    # Terraform makes a view anew at every apply when a type in the file is not the one that BigQuery finds.
+    query = view_query(name, project=PROJECT, dataset=dataset)
+    found = emulator.client.query_and_wait(f"SELECT * FROM ({query}) LIMIT 0").schema
+    described = view_columns(name)
+    assert [_without_description(column) for column in described] == [_without_description(column) for column in found]
+    for column in described:
+        assert 10 <= len(column.description or "") <= 1024, column.name
+    kept = emulator.client.get_table(f"{PROJECT}.{dataset}.{name}").schema
+    assert [column.description for column in kept] == [column.description for column in described]
+
+
+def _without_description(column: SchemaField) -> tuple[Any, ...]:
+    return column.name, column.field_type, column.mode, [_without_description(field) for field in column.fields]
 
 
 def test_tables_and_views_can_be_created_again(emulator: Emulator, dataset: str) -> None:

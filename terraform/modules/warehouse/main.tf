@@ -8,6 +8,14 @@ locals {
       dataset = var.dataset_id
     })
   }
+
+  # A view's columns are NULLABLE or REPEATED, also where the table's column behind it is REQUIRED.
+  view_columns = {
+    for name, view in local.views : name => jsonencode([
+      for column in jsondecode(file("${var.views}/${view.columns}")) :
+      merge(column, { mode = column.mode == "REQUIRED" ? "NULLABLE" : column.mode })
+    ])
+  }
 }
 
 resource "google_bigquery_dataset" "this" {
@@ -80,6 +88,18 @@ locals {
   dropped = { for name in keys(local.tables) : name => setsubtract(lookup(local.columns_now, name, []), local.columns[name]) }
 }
 
+# BigQuery forgets the descriptions of a view's columns when its query changes, and refuses to describe columns that the view did
+# not have before (hashicorp/terraform-provider-google #16647, #14073). So a new query, or a new column of the table behind
+# SELECT *, makes the view anew: it holds nothing.
+resource "terraform_data" "view_shape" {
+  for_each = local.queries
+
+  input = {
+    query   = each.value
+    columns = [for column in jsondecode(local.view_columns[each.key]) : "${column.name} ${column.type}"]
+  }
+}
+
 # BigQuery checks a view's query when it is made, so views that read views come after these: one resource per layer of views.json.
 resource "google_bigquery_table" "view_1" {
   for_each = { for name, view in local.views : name => view if view.layer == 1 }
@@ -88,6 +108,7 @@ resource "google_bigquery_table" "view_1" {
   dataset_id          = google_bigquery_dataset.this.dataset_id
   table_id            = each.key
   description         = each.value.description
+  schema              = local.view_columns[each.key]
   deletion_protection = false # a view holds nothing
 
   view {
@@ -98,6 +119,8 @@ resource "google_bigquery_table" "view_1" {
   depends_on = [google_bigquery_table.this]
 
   lifecycle {
+    replace_triggered_by = [terraform_data.view_shape[each.key]]
+
     precondition {
       condition     = alltrue([for view in values(local.views) : contains([1, 2, 3], view.layer)])
       error_message = "views.json: layer must be 1, 2 or 3."
@@ -112,6 +135,7 @@ resource "google_bigquery_table" "view_2" {
   dataset_id          = google_bigquery_dataset.this.dataset_id
   table_id            = each.key
   description         = each.value.description
+  schema              = local.view_columns[each.key]
   deletion_protection = false
 
   view {
@@ -120,6 +144,10 @@ resource "google_bigquery_table" "view_2" {
   }
 
   depends_on = [google_bigquery_table.view_1]
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.view_shape[each.key]]
+  }
 }
 
 resource "google_bigquery_table" "view_3" {
@@ -129,6 +157,7 @@ resource "google_bigquery_table" "view_3" {
   dataset_id          = google_bigquery_dataset.this.dataset_id
   table_id            = each.key
   description         = each.value.description
+  schema              = local.view_columns[each.key]
   deletion_protection = false
 
   view {
@@ -137,6 +166,10 @@ resource "google_bigquery_table" "view_3" {
   }
 
   depends_on = [google_bigquery_table.view_2]
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.view_shape[each.key]]
+  }
 }
 
 locals {
