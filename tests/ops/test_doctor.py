@@ -1,8 +1,9 @@
 import asyncio
 import json
 import sqlite3
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -411,3 +412,21 @@ async def test_the_functions_log_no_warning_about_the_doctor(machine: Machine, b
         found = await asyncio.to_thread(lambda: list(check_pubsub(target)))
         assert verdicts(found)["function track"] == "ok"
         assert log.read_text().count("WARNING") == before
+
+
+@pytest.mark.usefixtures("machine")
+def test_all_services_are_asked_at_once(ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
+    both_are_asked = threading.Barrier(2, timeout=10)
+
+    def asked(service: str) -> Callable[..., Iterator[Finding]]:
+        def check(*_: object) -> Iterator[Finding]:
+            both_are_asked.wait()
+            yield Finding(service, "ok", "answers")
+
+        return check
+
+    monkeypatch.setattr("ops.commands.doctor.check_pubsub", asked("Pub/Sub"))
+    monkeypatch.setattr("ops.commands.doctor.check_warehouse", asked("BigQuery"))
+    result = ops("doctor")
+    assert "Pub/Sub: answers" in result.stdout
+    assert "BigQuery: answers" in result.stdout

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -87,14 +88,23 @@ def _print(finding: Finding) -> None:
 def _findings(target: Target) -> Iterator[Finding]:
     keys, findings = read_keys(target)
     yield from findings
-    yield from check_customerio(target, keys)
-    yield check_recipients(target)
-    yield from _reached("Pub/Sub", check_pubsub(target))
-    yield from _reached("ledger", check_ledger(target))
-    if target.is_local:
-        yield check_disk(target)
-    yield from _reached("BigQuery", check_warehouse(target))
-    yield from check_webhook(target, keys)
+    sections: list[Iterator[Finding]] = [
+        check_customerio(target, keys),
+        iter([check_recipients(target)]),
+        _reached("Pub/Sub", check_pubsub(target)),
+        _reached("ledger", check_ledger(target)),
+        iter([check_disk(target)] if target.is_local else []),
+        _reached("BigQuery", check_warehouse(target)),
+        check_webhook(target, keys),
+    ]
+    # All at once: several services that never answer cost no more time than one.
+    with ThreadPoolExecutor(len(sections)) as pool:
+        for findings in pool.map(_all, sections):
+            yield from findings
+
+
+def _all(findings: Iterator[Finding]) -> list[Finding]:
+    return list(findings)
 
 
 def _reached(service: str, findings: Iterator[Finding]) -> Iterator[Finding]:

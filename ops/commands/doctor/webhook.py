@@ -39,7 +39,7 @@ def check_webhook(target: Target, keys: Keys) -> Iterator[Finding]:
         return
     answer = _post(url, keys[_KEY][0])
     if answer == 200:
-        yield ok(check, f"200; the event is in BigQuery with metric {METRIC}")
+        yield ok(check, f"200; the event goes to BigQuery with metric {METRIC}")
     elif answer == 401:
         yield failed(
             check, f"401: {_KEY} (secret webhook-signing-key) is not the key that the webhook has; set the same in both"
