@@ -75,7 +75,7 @@ class Flow:
         values["webhooks.words"] = f"{counted(sent, 'event')} sent"
         values["webhooks.short"] = counted(sent, "event")
         rows = sum(
-            self._subscription(subscriptions, hop.topic).get("acked", 0)
+            self._subscription(subscriptions, hop.subscription).get("acked", 0)
             for kind in archived_kinds()
             for hop in topology().topics[kind].hops
         )
@@ -84,8 +84,8 @@ class Flow:
         return values
 
     def _topic(self, kind: str, shape: Topic, subscriptions: Mapping[str, Any], rates: Mapping[str, float]) -> Values:
-        waiting = {hop.lane: self._backlog(subscriptions, hop.topic) for hop in shape.hops}
-        oldest = max((self._oldest(subscriptions, hop.topic) for hop in shape.hops), default=0.0)
+        waiting = {hop.lane: self._backlog(subscriptions, hop.subscription) for hop in shape.hops}
+        oldest = max((self._oldest(subscriptions, hop.subscription) for hop in shape.hops), default=0.0)
         dead = self._backlog(subscriptions, shape.dead_letter_name)
         published, done = rates[f"published.{kind}"], rates[f"done.{kind}"]
         values = {
@@ -117,7 +117,7 @@ class Flow:
             topic = stats["topics"].get(f"projects/{self._project}/topics/{shape.name}", {})
             counters[f"published.{kind}"] = topic.get("published", 0)
             counters[f"done.{kind}"] = sum(
-                self._subscription(stats["subscriptions"], hop.topic).get("acked", 0) for hop in shape.hops
+                self._subscription(stats["subscriptions"], hop.subscription).get("acked", 0) for hop in shape.hops
             )
         return counters
 

@@ -55,6 +55,20 @@ def test_a_lane_shows_what_waits_on_its_own_subscription() -> None:
     assert 0.3 < float(values["lane.send.retry.fill"]) < 0.6
 
 
+def test_bulk_sends_wait_in_a_lane_of_their_own_and_rings_are_no_jobs() -> None:
+    stats = {
+        "topics": {},
+        "subscriptions": {
+            "projects/p/subscriptions/cio-send": {"backlog": 2, "oldest_unacked_seconds": 1.0, "acked": 0},
+            "projects/p/subscriptions/cio-send-bulk": {"backlog": 900, "oldest_unacked_seconds": 65.0, "acked": 0},
+            "projects/p/subscriptions/cio-send-bulk-bell": {"backlog": 7, "oldest_unacked_seconds": 1.0, "acked": 9},
+        },
+    }
+    values = Flow("p").values(stats, {})
+    assert (values["lane.send.main.waiting"], values["lane.send.bulk.waiting"]) == ("2", "900")
+    assert (values["kind.send.waiting"], values["kind.send.oldest"]) == ("902", "1 min")
+
+
 def test_every_kind_has_its_values_when_nothing_is_known() -> None:
     values = Flow("p").values({"topics": {}, "subscriptions": {}}, {})
     for kind, shape in topology().topics.items():
