@@ -52,6 +52,23 @@ TRIGGER_WATCH_SECONDS = 8.0
 TRIGGER_MIN_PAUSE_SECONDS = 0.25
 TRIGGER_MAX_PAUSE_SECONDS = 2.0
 
+# --- The drain of lane bulk ------------------------------------------------------------------------
+
+# One push of the bell pulls for so long, then rings again and leaves the next pulls to that push. It bounds the time in
+# which jobs still begin after an operator's pause, which stops the bell.
+DRAIN_PULL_SECONDS = 5.0
+# A lane is empty when a pull found nothing for this long since the bell last rang: the same message rings and waits,
+# and may come a little later by the one subscription than by the other.
+EMPTY_PULL_SECONDS = 2.0
+# Jobs are in hand for about this long before their call begins, at the account's rate.
+BULK_IN_HAND_SECONDS = 2.0
+# Rings that are younger are never forgotten, because two machines' clocks may differ a little.
+RING_KEPT_SECONDS = 0.1
+# Acknowledgements wait this long for company.
+ACK_LINGER_SECONDS = 0.05
+# One acknowledgement, with its repetitions.
+ACK_SECONDS = 5.0
+
 # --- Pauses ----------------------------------------------------------------------------------------
 
 # A function asks for a pause when nothing got through for this long and no answer said why.

@@ -10,7 +10,7 @@ class PushTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Push config of all subscriptions of one kind.
 
     Args:
-        subscriptions: ``projects/P/subscriptions/S``, one per lane.
+        subscriptions: ``projects/P/subscriptions/S``, one per lane that is pushed, and the bell of one that is pulled.
         endpoint: URL of the function.
         service_account: Email address of the account that signs the pushes; empty on one machine.
         audience: Audience of the pushes' tokens; empty on one machine.

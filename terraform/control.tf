@@ -6,12 +6,18 @@
 # An apply during a pause puts the push config back, as it does with every setting that differs. The next tick takes it away again.
 
 locals {
+  # What pushes, by kind. Lane bulk is pulled, and its bell pushes.
+  push_lanes = {
+    for key, topic in local.topology.topics :
+    key => concat([for lane in topic.lanes : lane if lane != "bulk"], contains(topic.lanes, "bulk") ? ["bell"] : [])
+  }
+
   # The push config of each kind that can be paused, for control to put back. Composed, and not taken from the subscriptions, which come later.
   push_targets = {
     for key in local.job_topics : key => {
       subscriptions = [
-        for lane in local.topology.topics[key].lanes :
-        "projects/${var.project_id}/subscriptions/${local.prefix}${local.topology.topics[key].name}${contains(["main", "patient"], lane) ? "" : "-${lane}"}"
+        for lane in local.push_lanes[key] :
+        "projects/${var.project_id}/subscriptions/${local.prefix}${local.topology.topics[key].name}${lookup({ retry = "-retry", bell = "-bulk-bell" }, lane, "")}"
       ]
       endpoint        = module.function[local.topology.topics[key].function].uri
       service_account = "${local.push_account_ids[key]}@${var.project_id}.iam.gserviceaccount.com"
@@ -21,7 +27,7 @@ locals {
 
   # Every subscription that can be paused.
   pausable = merge([
-    for key in local.job_topics : { for lane in local.topology.topics[key].lanes : "${key}-${lane}" => { kind = key, lane = lane } }
+    for key in local.job_topics : { for lane in local.push_lanes[key] : "${key}-${lane}" => { kind = key, lane = lane } }
   ]...)
 }
 

@@ -94,6 +94,7 @@ module "job" {
   topic      = "${local.prefix}${each.value.name}"
   ordered    = each.value.ordered
   lanes      = { for lane in each.value.lanes : lane => local.topology.lanes[lane] }
+  bell       = local.topology.bell
 
   dead_letter_retention_days = local.topology.dead_letter.retention_days
   storage_regions            = local.message_regions

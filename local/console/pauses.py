@@ -50,8 +50,8 @@ def _lanes(project: str, subscriptions: Sequence[Mapping[str, Any]]) -> list[Lan
     by_name = {each["name"]: each for each in subscriptions}
     found = []
     for kind in pauses.KINDS:
-        for hop in topology().topics[kind].hops:
-            if subscription := by_name.get(f"projects/{project}/subscriptions/{hop.topic}"):
+        for name in topology().topics[kind].push_subscriptions:
+            if subscription := by_name.get(f"projects/{project}/subscriptions/{name}"):
                 labels = dict(subscription.get("labels", {}))
                 pushes = bool(subscription.get("pushConfig", {}).get("pushEndpoint"))
                 found.append(Lane(kind, subscription["name"], labels, labels_of.decode(labels), pushes))

@@ -8,7 +8,7 @@ from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.cloud.pubsub_v1.types import DeadLetterPolicy, ExpirationPolicy, PushConfig, RetryPolicy, Subscription
 
 from local import deadlines
-from shared.topology import BULK_SUFFIX, Hop, Topic, topology
+from shared.topology import BELL_SUFFIX, BULK_SUFFIX, BellPolicy, Hop, Lane, Topic, topology
 
 
 def provision(
@@ -29,7 +29,7 @@ def provision(
             for topic in kind.topic_names:
                 _create_if_absent(publisher.create_topic, {"name": f"projects/{project}/topics/{topic}"})
             for subscription in _subscriptions(kind, project, endpoints[kind.function], backoff_scale):
-                if emulator and subscription.name.endswith(BULK_SUFFIX):
+                if emulator and subscription.name.endswith((BULK_SUFFIX, BELL_SUFFIX)):
                     continue  # it ignores filters: the main lane has these messages, too
                 if emulator:
                     subscription.message_retention_duration = timedelta(days=7)
@@ -37,7 +37,8 @@ def provision(
 
 
 def _subscriptions(kind: Topic, project: str, endpoint: str, backoff_scale: float) -> list[Subscription]:
-    pushed = [_pushed(kind, hop, project, endpoint, backoff_scale) for hop in kind.hops]
+    lanes = [_lane(kind, hop, project, endpoint, backoff_scale) for hop in kind.hops]
+    bells = [_bell(kind, name, project, endpoint, backoff_scale)] if (name := kind.bell_name) else []
     kept = Subscription(
         name=f"projects/{project}/subscriptions/{kind.dead_letter_name}",
         topic=f"projects/{project}/topics/{kind.dead_letter_name}",
@@ -45,27 +46,45 @@ def _subscriptions(kind: Topic, project: str, endpoint: str, backoff_scale: floa
         message_retention_duration=timedelta(days=topology().dead_letter.retention_days),
         expiration_policy=ExpirationPolicy(),  # it never expires, however long nobody pulls
     )
-    return [*pushed, kept]
+    return [*lanes, *bells, kept]
 
 
-def _pushed(kind: Topic, hop: Hop, project: str, endpoint: str, backoff_scale: float) -> Subscription:
+def _lane(kind: Topic, hop: Hop, project: str, endpoint: str, backoff_scale: float) -> Subscription:
     lane = topology().lanes[hop.lane]
     return Subscription(
         name=f"projects/{project}/subscriptions/{hop.subscription}",
         topic=f"projects/{project}/topics/{hop.topic}",
-        push_config=PushConfig(push_endpoint=endpoint),
+        push_config=PushConfig(push_endpoint=endpoint) if hop.delivery == "push" else None,
         ack_deadline_seconds=lane.ack_deadline_seconds,
         enable_message_ordering=kind.ordered,
         filter=hop.filter,
         expiration_policy=ExpirationPolicy(),
-        retry_policy=RetryPolicy(
-            minimum_backoff=timedelta(seconds=lane.minimum_backoff_seconds / backoff_scale),
-            maximum_backoff=timedelta(seconds=lane.maximum_backoff_seconds / backoff_scale),
-        ),
+        retry_policy=_retry_policy(lane, backoff_scale),
         dead_letter_policy=DeadLetterPolicy(
             dead_letter_topic=f"projects/{project}/topics/{hop.next_topic}",
             max_delivery_attempts=lane.max_delivery_attempts,
         ),
+    )
+
+
+def _bell(kind: Topic, name: str, project: str, endpoint: str, backoff_scale: float) -> Subscription:
+    bell = topology().bell
+    return Subscription(
+        name=f"projects/{project}/subscriptions/{name}",
+        topic=f"projects/{project}/topics/{kind.name}",
+        push_config=PushConfig(push_endpoint=endpoint),
+        ack_deadline_seconds=bell.ack_deadline_seconds,
+        message_retention_duration=timedelta(seconds=bell.retention_seconds),
+        filter=kind.bell_filter,
+        expiration_policy=ExpirationPolicy(),
+        retry_policy=_retry_policy(bell, backoff_scale),
+    )
+
+
+def _retry_policy(backoffs: Lane | BellPolicy, scale: float) -> RetryPolicy:
+    return RetryPolicy(
+        minimum_backoff=timedelta(seconds=backoffs.minimum_backoff_seconds / scale),
+        maximum_backoff=timedelta(seconds=backoffs.maximum_backoff_seconds / scale),
     )
 
 

@@ -118,7 +118,9 @@ class Stack:
             asyncio.create_task(self._watch(self._running[part.name], restart=part.name not in services))
             for part in (*stack.services, *stack.functions)
         ]
-        self._watchers.append(asyncio.create_task(tick_forever(stack.environment, self._options.time_scale)))
+        has_bells = "pubsub" not in stack.external
+        ticker = tick_forever(stack.environment, self._options.time_scale, with_bells=has_bells)
+        self._watchers.append(asyncio.create_task(ticker))
         if console_answers:
             self._watchers.append(asyncio.create_task(self._watch_optional(self._running[page.name])))
 

@@ -5,17 +5,20 @@ Clients of Customer.io are wired in ``track_wiring`` and ``app_wiring``, so that
 
 import gc
 import importlib
+import math
 from collections.abc import Mapping
 
 from .. import deadlines
 from ..lifetime import Lifetime
+from ..pubsub.drain import Drain
 from ..pubsub.outcomes import OutcomePublisher
 from ..pubsub.pause_requests import PauseRequests
+from ..pubsub.pull import SubscriptionPuller
 from ..pubsub.push import Handle, PushEndpoint
 from ..pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
 from ..settings import Settings
 from ..telemetry import Telemetry
-from ..topology import DEAD_LETTER_SUFFIX, RETRY_SUFFIX, topology
+from ..topology import BELL_SUFFIX, BULK_SUFFIX, DEAD_LETTER_SUFFIX, RETRY_SUFFIX, Topic, topology
 
 # Kinds of jobs whose every outcome is published: people get messages by them. Of the others a share is.
 _ALWAYS_PUBLISHED = frozenset({"send", "broadcast"})
@@ -58,13 +61,24 @@ def topic_endpoint(
         DeadLetterTopic(TopicPublisher(dead_letter_topic, timeout=deadlines.PUBLISH_SECONDS), settings.function),
         log,
         retry_lane=retry_lane,
-        # The other half stays free for urgent jobs.
-        max_bulk=topology().functions[settings.function].concurrency // 2,
+        drain=_drain(topic, dead_letter_topic, settings, log, lifetime) if "bulk" in topic.lanes else None,
         outcomes=_outcomes(kind, settings, log, lifetime) if settings.outcomes_topic else None,
         pause_requests=_pause_requests(kind, settings, log) if settings.control_topic else None,
         lifetime=lifetime,
         others=others,
     )
+
+
+def _drain(topic: Topic, dead_letter_topic: str, settings: Settings, log: Telemetry, lifetime: Lifetime) -> Drain:
+    main_topic = dead_letter_topic.removesuffix(DEAD_LETTER_SUFFIX)
+    main_subscription = main_topic.replace("/topics/", "/subscriptions/")
+    subscription, bell_subscription = main_subscription + BULK_SUFFIX, main_subscription + BELL_SUFFIX
+    # Half of the function's places stay free for urgent jobs.
+    max_in_hand = topology().functions[topic.function].concurrency // 2
+    if settings.requests_per_second is not None:
+        max_in_hand = min(max_in_hand, math.ceil(settings.requests_per_second * deadlines.BULK_IN_HAND_SECONDS))
+    bell = TopicPublisher(main_topic, timeout=deadlines.PUBLISH_SECONDS)
+    return Drain(SubscriptionPuller(subscription, bell_subscription), bell, log, lifetime, max_in_hand=max_in_hand)
 
 
 def _outcomes(kind: str, settings: Settings, log: Telemetry, lifetime: Lifetime) -> OutcomePublisher:

@@ -1,4 +1,4 @@
-"""The body of a Pub/Sub push, in each of the forms in which it arrives, read into one ``PushMessage``.
+"""A message of Pub/Sub, pushed in each of the forms in which it arrives or pulled, read into one ``PushMessage``.
 
 Wrapped pushes: https://cloud.google.com/pubsub/docs/push#receive_push. Google's emulator spells the id and the time
 twice and leaves ``deliveryAttempt`` out. Eventarc sends the same object as the data of a CloudEvent: in binary mode it
@@ -8,11 +8,15 @@ is the body, in structured mode it is below ``data``.
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ..attributes import Origin, parse_instant
 from ..topology import BULK_SUFFIX, RETRY_SUFFIX, UNORDERED_LANES, LaneName
+
+if TYPE_CHECKING:
+    from google.cloud.pubsub_v1.types import ReceivedMessage
 
 
 class NotAPushError(ValueError):
@@ -37,7 +41,7 @@ class _Push(msgspec.Struct):
 
 
 class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One message as it was pushed.
+    """One message as it was pushed, or pulled for a push of the bell.
 
     Args:
         key: Key of the job, the same on every redelivery, in every lane and after a replay.
@@ -46,11 +50,11 @@ class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
         attributes: Attributes of the message.
         first_published_at: When the application published the job, also after it moved to another topic.
         message_id: Pub/Sub's id of the message; another one after the job moved to another topic.
-        subscription: Short name of the subscription that pushed it.
+        subscription: Short name of the subscription that delivered it.
         lane: Its lane.
         attempt: Number of the delivery on this subscription, from 1; None where Pub/Sub does not say.
         ordering_key: Ordering key as published, or empty.
-        deadline: ``time.monotonic()`` by which the push is answered. What cannot finish by then is not started.
+        deadline: ``time.monotonic()`` by which the delivery is answered. What cannot finish by then is not started.
     """
 
     key: str
@@ -98,6 +102,26 @@ def read_push(
     if push.message is None:
         raise NotAPushError('not a Pub/Sub push: "message" is missing')
     return _push_message(push, push.message, lanes, deadline)
+
+
+def read_pulled(received: "ReceivedMessage", subscription: str, *, deadline: float = float("inf")) -> PushMessage:
+    """Read a message that was pulled.
+
+    Args:
+        received: The message as Google's client gives it.
+        subscription: ``projects/P/subscriptions/S``, of lane ``bulk``.
+        deadline: ``time.monotonic()`` by which it is to be acknowledged or given back.
+    """
+    message = received.message
+    pushed = _Message(
+        data=message.data,
+        attributes=dict(message.attributes),
+        messageId=message.message_id,
+        publishTime=message.publish_time.isoformat(),
+        orderingKey=message.ordering_key,
+    )
+    push = _Push(subscription=subscription, deliveryAttempt=received.delivery_attempt or None)
+    return _push_message(push, pushed, UNORDERED_LANES, deadline)
 
 
 def _push_message(push: _Push, message: _Message, lanes: Sequence[LaneName], deadline: float) -> PushMessage:

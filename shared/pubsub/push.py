@@ -16,7 +16,8 @@ from ..outcome import Failed, Outcome, Retry
 from ..redaction import without_addresses
 from ..request_body import BodyBudget, BodyTooLargeError, TooLarge, TooManyBytesError
 from ..telemetry import JobLine, Telemetry, trace_id
-from ..topology import ORDERED_LANES, RETRY_SUFFIX, UNORDERED_LANES, topology
+from ..topology import BELL_SUFFIX, ORDERED_LANES, RETRY_SUFFIX, UNORDERED_LANES, topology
+from .drain import Drain, Settled
 from .message import NotAPushError, PushMessage, read_push
 from .outcomes import OutcomePublisher
 from .pause_requests import PauseRequests
@@ -44,7 +45,7 @@ class PushEndpoint:
         telemetry: Gets one line per push.
         retry_lane: Where a job goes that was tried a few times in vain. None for an ordered topic, whose only lane is
             ``patient``: its jobs stay until they succeed or their attempts are spent.
-        max_bulk: Pushes of lane ``bulk`` that may be under way at once; more are refused with 429.
+        drain: Pulls the jobs of lane ``bulk`` at a push of its bell; None for a topic without that lane.
         outcomes: Where the outcome of each push is published; None for messages that are no jobs.
         pause_requests: Asks for a pause when nothing gets through; None for a kind that is never paused.
         lifetime: Life of the instance; after its end nothing new begins.
@@ -58,7 +59,7 @@ class PushEndpoint:
         telemetry: Telemetry,
         *,
         retry_lane: RetryLane | None = None,
-        max_bulk: int = 0,
+        drain: Drain | None = None,
         outcomes: OutcomePublisher | None = None,
         pause_requests: PauseRequests | None = None,
         lifetime: Lifetime | None = None,
@@ -70,8 +71,7 @@ class PushEndpoint:
         self._retry_lane = retry_lane
         self._pause_requests = pause_requests
         self._lanes = ORDERED_LANES if retry_lane is None else UNORDERED_LANES
-        self._max_bulk = max_bulk
-        self._bulk_under_way = 0
+        self._drain = drain
         self._outcomes = outcomes
         self._lifetime = lifetime or Lifetime()
         self._others = others or {}
@@ -85,12 +85,7 @@ class PushEndpoint:
         if self._lifetime.is_ending:
             return self._refuse(503, "the instance is shutting down")
         try:
-            with self._bodies.holding(request) as held:
-                body = await held.read()
-                if len(body) > _LARGE_BODY_BYTES:
-                    await self._turn()
-                message = read_push(body, self._lanes, deadline=started + deadlines.PUSH_SECONDS)
-                return await self._endpoint_of(message).answer(message, started, request.headers)
+            return await self._taken(request, started)
         except NotAPushError as error:
             return self._refuse(400, str(error))
         except BodyTooLargeError:
@@ -100,6 +95,17 @@ class PushEndpoint:
             return self._refuse(429, "too many bytes of pushes are under way")
         except ClientDisconnect:
             return Response(status_code=400)
+
+    async def _taken(self, request: Request, started: float) -> Response:
+        with self._bodies.holding(request) as held:
+            body = await held.read()
+            if len(body) > _LARGE_BODY_BYTES:
+                await self._turn()
+            message = read_push(body, self._lanes, deadline=started + deadlines.PUSH_SECONDS)
+            if self._drain is None or not message.subscription.endswith(BELL_SUFFIX):
+                return await self._endpoint_of(message).answer(message, started, request.headers)
+        del body, message  # a drain takes seconds, and needs nothing of them
+        return await self._drained(self._drain)
 
     def _endpoint_of(self, message: PushMessage) -> "PushEndpoint":
         """The endpoint for the topic of a message, which its subscription is named like."""
@@ -123,15 +129,34 @@ class PushEndpoint:
             started: ``time.monotonic()`` at the push's arrival.
             headers: Headers of the push.
         """
+        settled = await self._settle(message, started, headers)
+        if settled.unconfirmed is None and settled.answer_status == 204:
+            return _ACKNOWLEDGED
+        # The server waits for background work when it shuts down, and answers the push before it.
+        background = BackgroundTask(asyncio.wait, {settled.unconfirmed}) if settled.unconfirmed else None
+        return Response(status_code=settled.answer_status, background=background)
+
+    async def _drained(self, drain: Drain) -> Response:
+        """Answer a push of the bell of lane ``bulk``."""
+        rung = await drain.ring(self._settle_pulled)
+        background = BackgroundTask(asyncio.wait, rung.unconfirmed) if rung.unconfirmed else None
+        return Response(status_code=rung.status, background=background)
+
+    async def _settle_pulled(self, message: PushMessage) -> Settled:
+        started = time.monotonic()
+        if len(message.data) > _LARGE_BODY_BYTES:
+            await self._turn()
+        return await self._settle(message, started, {})
+
+    async def _settle(self, message: PushMessage, started: float, headers: Mapping[str, str]) -> Settled:
+        """Settle a message, write its line and publish its outcome."""
         try:
-            outcome = await self._settle(message)
+            outcome = await self._outcome(message)
             if self._pause_requests is not None:
                 await self._pause_requests.observe(outcome)
         except Exception as error:  # noqa: BLE001 - the job stays with Pub/Sub, and the error's text out of the log
             self._telemetry.fault(error)
-            return Response(status_code=500)
-        if outcome is _TOO_MANY_BULK:
-            return self._refuse(outcome.answer_status, outcome.message)
+            return Settled(None)
         line = JobLine(
             outcome=outcome,
             job_id=message.key,
@@ -144,14 +169,10 @@ class PushEndpoint:
         unconfirmed = None
         if self._outcomes is not None and self._outcomes.wants(message, outcome):
             unconfirmed = await self._outcomes.publish(message, outcome, line.trace_id)
-        if unconfirmed is None and outcome.answer_status == 204:
-            return _ACKNOWLEDGED
-        # The server waits for background work when it shuts down, and answers the push before it.
-        background = BackgroundTask(asyncio.wait, {unconfirmed}) if unconfirmed else None
-        return Response(status_code=outcome.answer_status, background=background)
+        return Settled(outcome, unconfirmed)
 
-    async def _settle(self, message: PushMessage) -> Outcome:
-        outcome = await self._handled(message)
+    async def _outcome(self, message: PushMessage) -> Outcome:
+        outcome = await self._judged(message)
         if isinstance(outcome, Retry) and _is_last_attempt(message):
             outcome = await self._move_on(message, outcome)
         if isinstance(outcome, Failed):
@@ -160,17 +181,6 @@ class PushEndpoint:
             except PublishError as error:
                 return Retry(status=503, reason="dead_letter_topic", message=str(error), subject=outcome.subject)
         return outcome
-
-    async def _handled(self, message: PushMessage) -> Outcome:
-        if message.lane != "bulk":
-            return await self._judged(message)
-        if self._bulk_under_way >= self._max_bulk:
-            return _TOO_MANY_BULK
-        self._bulk_under_way += 1
-        try:
-            return await self._judged(message)
-        finally:
-            self._bulk_under_way -= 1
 
     async def _judged(self, message: PushMessage) -> Outcome:
         try:
@@ -196,7 +206,6 @@ class PushEndpoint:
 
 # One object for all: a response without a body and without background work keeps no state.
 _ACKNOWLEDGED = Response(status_code=204)
-_TOO_MANY_BULK = Retry(status=429, reason="bulk_limit", message="half of the instance's pushes are bulk already")
 
 
 def _is_last_attempt(message: PushMessage) -> bool:

@@ -88,8 +88,28 @@ run "bulk_jobs_have_a_lane_of_their_own" {
   }
 
   assert {
-    condition     = google_pubsub_subscription.lane["bulk"].name == "dev-cio-track-bulk" && google_pubsub_subscription.lane["bulk"].filter == "attributes.priority = \"bulk\""
+    condition     = google_pubsub_subscription.lane["bulk"].name == "dev-cio-track-bulk" && google_pubsub_subscription.lane["bulk"].filter == "attributes.priority = \"bulk\" AND NOT attributes:bulk_bell"
     error_message = "the bulk lane takes bulk jobs alone"
+  }
+
+  assert {
+    condition     = length(google_pubsub_subscription.lane["bulk"].push_config) == 0
+    error_message = "the bulk lane is pulled"
+  }
+
+  assert {
+    condition     = one(google_pubsub_subscription.bell).filter == "attributes.priority = \"bulk\"" && one(google_pubsub_subscription.bell).push_config[0].push_endpoint == "https://mock.a.run.app"
+    error_message = "its bell pushes bulk jobs and rings to the function"
+  }
+
+  assert {
+    condition     = length(one(google_pubsub_subscription.bell).dead_letter_policy) == 0 && one(google_pubsub_subscription.bell).message_retention_duration == "600s"
+    error_message = "rings are forgotten after ten minutes"
+  }
+
+  assert {
+    condition     = google_pubsub_subscription_iam_member.function_pulls[0].subscription == "dev-cio-track-bulk"
+    error_message = "the function may pull this lane"
   }
 
   assert {

@@ -21,6 +21,7 @@ from shared.handlers.trigger_report import TriggerReport
 from shared.handlers.user_sync import UserSync
 from shared.ledger import SQLiteLedger
 from shared.lifetime import Lifetime
+from shared.pubsub.drain import Drain
 from shared.pubsub.outcomes import OutcomePublisher
 from shared.pubsub.push import Handle, PushEndpoint
 from shared.pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
@@ -91,7 +92,7 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
         rate: float | None = None,
         site_id: str = "site",
         outcomes: OutcomePublisher | None = None,
-        max_bulk: int = 0,
+        drain: Drain | None = None,
     ) -> Function:
         key = secret or EnvironmentSecret("key")
 
@@ -128,7 +129,7 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
             telemetry,
             retry_lane=None if topology().topics[kind].ordered else RetryTopic(retry_topic),
             outcomes=outcomes,
-            max_bulk=max_bulk,
+            drain=drain,
             lifetime=around.lifetime,
         )
         return Function(endpoint)

@@ -1,6 +1,7 @@
 """SIGTERM to a real function: nothing new is sent, what waits comes again, what is on the wire is recorded."""
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -12,7 +13,9 @@ import httpx
 import pytest
 from aiohttp import web
 
+from local.stack.provision import provision
 from shared import deadlines
+from shared.topology import topology
 from tests.customerio.conftest import Upstream, status
 from tests.function_process import RunningFunction, running_function
 from tests.handlers.conftest import Make
@@ -23,12 +26,12 @@ from tests.local_pubsub.broker_helpers import PubSub
 
 @asynccontextmanager
 async def send_function(
-    upstream: Upstream, broker: PubSub, directory: Path, rate: str
+    upstream: Upstream, broker: PubSub, directory: Path, rate: str, *, dead_letters: str = ""
 ) -> AsyncIterator[RunningFunction]:
     environment = {
         "GOOGLE_CLOUD_PROJECT": broker.project,
         "PUBSUB_EMULATOR_HOST": broker.host,
-        "DEAD_LETTER_TOPIC": await asyncio.to_thread(broker.topic),
+        "DEAD_LETTER_TOPIC": dead_letters or await asyncio.to_thread(broker.topic),
         "CONTROL_TOPIC": await asyncio.to_thread(broker.topic),
         "CUSTOMERIO_REGION": "us",
         "CUSTOMERIO_APP_URL": upstream.url,
@@ -74,6 +77,49 @@ async def test_what_waits_for_the_rate_is_not_sent_and_what_is_on_the_wire_is_re
     written = lines("\n".join(function.json_lines()))
     # A push that the function had not read yet is refused, one that waited is given back.
     assert {line["message"] for line in written if line["outcome"] != "applied"} == {"the instance is shutting down"}
+
+
+async def test_bulk_sends_that_wait_are_given_back_and_the_one_on_the_wire_is_recorded_and_acknowledged(
+    upstream: Upstream, broker: PubSub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three are pulled at once; the first is on the wire, and the others wait for the rate."""
+    arrived, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(_request: web.Request, _body: bytes) -> web.StreamResponse:
+        arrived.set()
+        await release.wait()
+        return web.json_response({"delivery_id": "d-1"})
+
+    upstream.then(slow, slow, slow)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.host)
+    kind = topology().topics["send"]
+    lane = f"projects/{broker.project}/subscriptions/{kind.name}-bulk"
+    dead_letters = f"projects/{broker.project}/topics/{kind.dead_letter_name}"
+    ring = {"message": {"messageId": "1"}, "subscription": f"projects/{broker.project}/subscriptions/{kind.bell_name}"}
+    async with (
+        send_function(upstream, broker, tmp_path, "1.5", dead_letters=dead_letters) as function,
+        httpx.AsyncClient(timeout=20) as pubsub,
+    ):
+        nowhere = dict.fromkeys(topology().functions, "http://127.0.0.1:9/")
+        await asyncio.to_thread(provision, broker.project, nowhere)
+        for number in (1, 2, 3):
+            data = json.dumps(letter(number).data).encode()
+            topic = f"projects/{broker.project}/topics/{kind.name}"
+            await asyncio.to_thread(broker.publish, topic, data, priority="bulk")
+        rung = asyncio.ensure_future(pubsub.post(function.url, json=ring))
+        await arrived.wait()
+        os.killpg(function.pid, signal.SIGTERM)
+        await asyncio.to_thread(broker.wait_until, lane, lambda stats: stats["nacked"] > 0)
+        release.set()
+        assert (await rung).status_code == 503
+        assert await asyncio.wait_for(function.exited(), deadlines.SHUTDOWN_SECONDS) is not None
+    stats = await asyncio.to_thread(broker.stats, lane)
+    sent = len(upstream.bodies)
+    assert sent in {1, 2}, "the second goes out two thirds of a second after the first, and the end may come later"
+    assert (stats["delivered"], stats["acked"], stats["nacked"], stats["unanswered"]) == (3, sent, 3 - sent, 0)
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as ledger:
+        states = ledger.execute("SELECT state, result FROM claims").fetchall()
+    assert states == [("done", "d-1")] * sent
 
 
 async def until_connected(function: RunningFunction, count: int) -> None:

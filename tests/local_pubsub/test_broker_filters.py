@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.pubsub.filters import MAX_FILTER_BYTES, FilterError, parse_filter
+from shared.topology import BELL_ATTRIBUTES, topology
 from tests.local_pubsub.broker_helpers import PubSub, RecordingEndpoint
 
 ATTRIBUTES = {"domain": "com", "ce-type": "order", "with space": 'quo"te'}
@@ -188,6 +189,21 @@ def test_two_filters_share_a_topic_between_bulk_and_everything_else(local: PubSu
     assert pulled(marked, 4) == {b"bulk", b"high", b"empty", b"case"}
     assert endpoint.next().body["message"]["attributes"] == {"priority": "bulk"}
     assert local.wait_for_stats(bulk, backlog=0)["delivered"] == 1
+
+
+def test_a_message_that_only_rings_is_no_job_of_lane_bulk(local: PubSub) -> None:
+    topic = local.topic()
+    kind = topology().topics["send"]
+    filters = {hop.lane: hop.filter for hop in kind.hops}
+    main, bulk = (local.subscription(topic, filter=filters[lane]) for lane in ("main", "bulk"))
+    bell = local.subscription(topic, filter=kind.bell_filter)
+    local.publish(topic, b"urgent")
+    local.publish(topic, b"bulk", priority="bulk")
+    local.publish(topic, b"", **BELL_ATTRIBUTES)
+    assert [received.message.data for received in local.pull(main)] == [b"urgent"]
+    assert [received.message.data for received in local.pull(bulk)] == [b"bulk"]
+    assert {received.message.data for received in local.pull(bell, 2)} == {b"bulk", b""}
+    assert [local.stats(each)["backlog"] for each in (main, bulk, bell)] == [1, 1, 2]
 
 
 def test_a_subscription_with_a_bad_filter_is_refused(local: PubSub) -> None:

@@ -46,6 +46,8 @@ TESTS = {
     "shared/ledger/protocol.py": "tests/ledger/test_sqlite_ledger.py tests/ledger/test_ledger_contract.py",
     "shared/pubsub/": "tests/pubsub tests/handlers",
     "shared/pubsub/message.py": "tests/pubsub",
+    "shared/pubsub/drain.py": "tests/pubsub/test_drain.py",
+    "shared/pubsub/pull.py": "tests/pubsub/test_pull.py",
     "shared/pubsub/push.py": "tests/handlers/test_push_endpoint.py tests/handlers/test_bulk_lane.py",
 }
 _DEFAULT = ["shared/customerio", "shared/handlers", "shared/pubsub", "shared/ledger"]

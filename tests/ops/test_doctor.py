@@ -215,6 +215,13 @@ def changed(machine: Machine, name: str, **fields: Any) -> dict[str, str]:
             "push endpoint is http://127.0.0.1:9/, should be none",
         ),
         ("cio-send", {"push_config": {}}, "pushes to no function"),
+        ("cio-send-bulk-bell", {"push_config": {}}, "pushes to no function"),
+        ("cio-send-bulk-bell", {"message_retention_duration": timedelta(days=7)}, "should be 0:10:00"),
+        (
+            "cio-send-bulk",
+            {"push_config": {"push_endpoint": "http://127.0.0.1:9/"}},
+            "push endpoint is http://127.0.0.1:9/, should be none",
+        ),
     ],
 )
 def test_a_subscription_that_is_not_as_the_topology_says_is_named(

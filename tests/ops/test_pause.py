@@ -143,7 +143,7 @@ def test_resume_without_control_says_what_to_do_and_the_mark_is_gone(
     ops("pause", "send")
     result = ops("resume", "send")
     assert result.exit_code == 1
-    assert "cio-send, cio-send-bulk, cio-send-retry does not push after 0.3 s" in result.stderr
+    assert "cio-send, cio-send-retry, cio-send-bulk-bell does not push after 0.3 s" in result.stderr
     assert "`python -m ops logs control`" in result.stderr
     assert "`terraform apply`" in result.stderr
     with control(machine):  # the same again, once control is back

@@ -37,6 +37,23 @@ def test_the_lease_outlives_the_call_and_ends_before_the_message_comes_again() -
     assert all(lane.ack_deadline_seconds > deadlines.LEASE_SECONDS for lane in topology().lanes.values())
 
 
+def test_a_drain_leaves_the_jobs_it_pulls_last_time_for_their_calls_and_answers_before_they_come_again() -> None:
+    last_pull = deadlines.DRAIN_PULL_SECONDS + deadlines.EMPTY_PULL_SECONDS
+    assert last_pull + 2 * deadlines.BULK_IN_HAND_SECONDS < deadlines.CALL_WINDOW_SECONDS
+    answers = deadlines.ACK_LINGER_SECONDS + deadlines.ACK_SECONDS
+    assert deadlines.PUSH_SECONDS + answers < topology().lanes["bulk"].ack_deadline_seconds
+    assert deadlines.EMPTY_PULL_SECONDS + answers < deadlines.SHUTDOWN_SECONDS
+
+
+def test_a_ring_lasts_until_the_push_that_it_causes_is_answered() -> None:
+    bell = topology().bell
+    assert bell.ack_deadline_seconds > max(
+        deadlines.PUSH_SECONDS, *(function.timeout_seconds for function in topology().functions.values())
+    )
+    assert bell.retention_seconds >= 600  # Pub/Sub's minimum
+    assert bell.maximum_backoff_seconds <= deadlines.TICK_SECONDS
+
+
 def test_the_webhook_is_answered_in_time_and_its_publish_ends_before() -> None:
     assert deadlines.WEBHOOK_PUBLISH_SECONDS < deadlines.WEBHOOK_ANSWER_SECONDS < deadlines.WEBHOOK_TIMEOUT_SECONDS
     assert topology().functions["webhook"].timeout_seconds > deadlines.WEBHOOK_TIMEOUT_SECONDS

@@ -8,7 +8,7 @@ from shared.push_targets import PushTarget
 from shared.topology import topology
 from tests.terraform.applied import Applied, Values, short
 
-_SCHEDULER_AGENT = "serviceAccount:service-123456789012@gcp-sa-cloudscheduler.iam.gserviceaccount.com"
+SCHEDULER_AGENT = "serviceAccount:service-123456789012@gcp-sa-cloudscheduler.iam.gserviceaccount.com"
 _ACTS_AS = "roles/iam.serviceAccountUser"
 _PERMISSIONS = {"pubsub.subscriptions.get", "pubsub.subscriptions.update"}
 
@@ -57,7 +57,7 @@ def control_is_asked_every_minute(applied: Applied) -> Iterator[str]:
     ticks = [job for job in jobs if job["pubsub_target"] and short(job["pubsub_target"][0]["topic_name"]) == topic]
     if not any(job["schedule"] == "* * * * *" and not job["paused"] and _is_tick(job) for job in ticks):
         yield "nothing asks control every minute to look at pauses: a pause would never end"
-    if _SCHEDULER_AGENT not in applied.members("google_pubsub_topic", topic, "roles/pubsub.publisher"):
+    if SCHEDULER_AGENT not in applied.members("google_pubsub_topic", topic, "roles/pubsub.publisher"):
         yield f"Cloud Scheduler's agent may not publish to {topic}: control is never asked"
 
 

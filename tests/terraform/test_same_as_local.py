@@ -54,7 +54,7 @@ def _local(subscription: Any) -> Values:
         "kept": subscription.message_retention_duration,
         "expires": bool(subscription.expiration_policy.ttl),
         "backoff": (subscription.retry_policy.minimum_backoff, subscription.retry_policy.maximum_backoff)
-        if pushed
+        if "retry_policy" in subscription
         else None,
         "forwards to": short(subscription.dead_letter_policy.dead_letter_topic),
         "attempts": subscription.dead_letter_policy.max_delivery_attempts,

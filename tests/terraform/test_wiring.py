@@ -17,6 +17,7 @@ _PUSH = f"prod-cio-track-push@{_PROJECT}.iam.gserviceaccount.com"
 _SUBSCRIPTION = 'module.job["track"].google_pubsub_subscription.lane["main"]'
 _SEND = 'module.function["send"].google_cloudfunctions2_function.this'
 _BULK = 'module.job["send"].google_pubsub_subscription.lane["bulk"]'
+_BELL = 'module.job["send"].google_pubsub_subscription.bell[0]'
 _FUNCTION = 'module.function["track"].google_cloudfunctions2_function.this'
 
 
@@ -84,6 +85,80 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "main lane that takes bulk jobs, too": (
         changed('module.job["send"].google_pubsub_subscription.lane["main"]', setting(filter="")),
         "lane main of cio-send takes everything",
+    ),
+    "bulk lane that is pushed": (
+        changed(_BULK, setting(push_config=[{"push_endpoint": "https://example.com", "oidc_token": []}])),
+        "lane bulk of cio-send must be pulled",
+    ),
+    "bulk lane that its function may not pull": (
+        without('module.job["send"].google_pubsub_subscription_iam_member.function_pulls[0]'),
+        "prod-cio-send may not pull prod-cio-send-bulk: its jobs wait for ever",
+    ),
+    "bulk lane that somebody else reads": (
+        added(
+            "google_pubsub_subscription_iam_member",
+            subscription="prod-cio-send-bulk",
+            role="roles/pubsub.subscriber",
+            member=f"serviceAccount:{_TRACK}",
+        ),
+        f"serviceAccount:{_TRACK} may read prod-cio-send-bulk",
+    ),
+    "function that reads dead letters": (
+        added(
+            "google_pubsub_subscription_iam_member",
+            subscription="prod-cio-track-dead-letter",
+            role="roles/pubsub.subscriber",
+            member=f"serviceAccount:{_TRACK}",
+        ),
+        f"serviceAccount:{_TRACK} may read prod-cio-track-dead-letter",
+    ),
+    "drain that may not ring again": (
+        without('module.job["send"].google_pubsub_topic_iam_member.function_rings[0]'),
+        "prod-cio-send may not ring the bell of prod-cio-send-bulk",
+    ),
+    "rings that cannot be forgotten": (
+        without('module.job["send"].google_pubsub_subscription_iam_member.function_forgets_rings[0]'),
+        "prod-cio-send may not seek prod-cio-send-bulk-bell: each job of a mailing is pushed once more",
+    ),
+    "no bell": (
+        without(_BELL),
+        "subscription prod-cio-send-bulk-bell is not there: nobody drains lane bulk",
+    ),
+    "bell that rings elsewhere": (
+        changed(_BELL, lambda values: values["push_config"][0].update(push_endpoint="https://example.com")),
+        "subscription prod-cio-send-bulk-bell does not ring at its function",
+    ),
+    "bell for every send": (
+        changed(_BELL, setting(filter="")),
+        "subscription prod-cio-send-bulk-bell takes everything",
+    ),
+    "bell that keeps rings for a week": (
+        changed(_BELL, setting(message_retention_duration="604800s")),
+        "subscription prod-cio-send-bulk-bell keeps rings for 604800s",
+    ),
+    "rings that become dead letters": (
+        changed(
+            _BELL,
+            setting(
+                dead_letter_policy=[{"dead_letter_topic": f"projects/{_PROJECT}/topics/prod-cio-send-dead-letter"}]
+            ),
+        ),
+        "subscription prod-cio-send-bulk-bell forwards rings",
+    ),
+    "nobody rings every minute": (
+        without('google_cloud_scheduler_job.bell["send"]'),
+        "nothing rings prod-cio-send-bulk-bell every minute: a job that was given back would wait for the next one",
+    ),
+    "a minute's ring that is a job": (
+        changed(
+            'google_cloud_scheduler_job.bell["send"]',
+            lambda values: values["pubsub_target"][0].update(attributes={"priority": "bulk"}),
+        ),
+        "nothing rings prod-cio-send-bulk-bell every minute: a job that was given back would wait for the next one",
+    ),
+    "scheduler may not ring": (
+        without('google_pubsub_topic_iam_member.scheduler_rings["send"]'),
+        "Cloud Scheduler's agent may not publish to prod-cio-send: prod-cio-send-bulk-bell is not rung",
     ),
     "no bulk lane: its jobs match no filter": (without(_BULK), "lane bulk of cio-send has no subscription"),
     "push without a token": (

@@ -8,8 +8,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from shared.topology import topology
-from tests.terraform import order, pausing, power, strictness, voice
+from shared.topology import BELL_SUFFIX, topology
+from tests.terraform import bells, order, pausing, power, strictness, voice
 from tests.terraform.applied import PUBSUB_AGENT, Applied, Function, Values, short
 
 _SIGNS = "roles/iam.serviceAccountOpenIdTokenCreator"
@@ -52,7 +52,7 @@ def _dead_letters_arrive(applied: Applied) -> Iterator[str]:
     for name, subscription in applied.subscriptions.items():
         policy = subscription["dead_letter_policy"]
         if not policy:
-            if subscription["push_config"]:
+            if subscription["push_config"] and not name.endswith(BELL_SUFFIX):
                 yield f"subscription {name} has no dead-letter policy"
             continue
         target = short(policy[0]["dead_letter_topic"])
@@ -78,6 +78,8 @@ def _lanes_are_as_described(applied: Applied) -> Iterator[str]:
                 yield f"lane {hop.lane} of {kind.name} does not forward to {hop.next_topic}"
             if (subscription["filter"] or "") != hop.filter:
                 yield f"lane {hop.lane} of {kind.name} takes {subscription['filter'] or 'everything'}"
+            if bool(subscription["push_config"]) != (hop.delivery == "push"):
+                yield f"lane {hop.lane} of {kind.name} must be {hop.delivery}ed"
 
 
 def _pushes_are_accepted(applied: Applied) -> Iterator[str]:
@@ -291,6 +293,8 @@ _RULES = (
     _secrets_stay_secret,
     _rates_are_kept,
     _names_begin_with_the_environment,
+    bells.bulk_can_be_pulled,
+    bells.bulk_rings,
     order.apis_come_first,
     order.grants_come_first,
     order.log_alerts_wait,

@@ -1,6 +1,7 @@
 """Whether topics and subscriptions match ``topology.json``, and whether the functions answer."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from ops import clients, deadlines, pauses
 from ops.commands.doctor.finding import Finding, failed, ok, skipped
 from ops.target import Target
 from shared.pubsub import pause
-from shared.topology import Hop, Topic, topology
+from shared.topology import BellPolicy, Lane, Topic, topology
 
 if TYPE_CHECKING:
     from google.pubsub_v1 import PublisherClient, SubscriberClient
@@ -44,56 +45,98 @@ def check_pubsub(target: Target) -> Iterator[Finding]:
     yield from _functions(endpoints)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Expected:
     """One subscription as it should be.
 
     Args:
-        target: Where it is.
+        path: ``projects/P/subscriptions/S``.
+        topic: ``projects/P/topics/T`` that it reads.
         kind: Kind of job.
-        hop: Names of the subscription and its topics; None for the dead-letter subscription.
+        retries: Its ack deadline and backoffs; None if an operator pulls it.
+        pushes: Whether it pushes.
+        filter: Its filter, or "".
+        next_topic: Topic that it forwards to; "" for none.
+        attempts: Deliveries before it forwards; 0 for none.
+        retention: How long it keeps messages; None if that is not checked.
     """
 
-    def __init__(self, target: Target, kind: Topic, hop: Hop | None) -> None:
-        self.path = target.subscription(hop.subscription if hop else kind.dead_letter_name)
-        self._topic = target.topic(hop.topic if hop else kind.dead_letter_name)
-        self._kind = kind
-        self._lane = topology().lanes[hop.lane] if hop else None
-        self._then = target.topic(hop.next_topic) if hop else ""
-        self._filter = hop.filter if hop else ""
+    path: str
+    topic: str
+    kind: Topic
+    retries: Lane | BellPolicy | None = None
+    pushes: bool = False
+    filter: str = ""
+    next_topic: str = ""
+    attempts: int = 0
+    retention: timedelta | None = None
 
     def problems(self, found: "Subscription") -> Iterator[str]:
-        retention = timedelta(days=topology().dead_letter.retention_days)
         if "expiration_policy" not in found or found.expiration_policy.ttl:
             yield "expires when idle, and loses its messages then: it must never expire; run `terraform apply`"
-        yield from _unlike("topic", found.topic, self._topic)
-        if self._lane is None:
+        yield from _unlike("topic", found.topic, self.topic)
+        if self.retention is not None:
+            yield from _unlike("retention", found.message_retention_duration, self.retention)
+        yield from self._problems_of_push(found)
+        if self.retries is not None:
+            yield from self._problems_of_retries(found, self.retries)
+
+    def _problems_of_push(self, found: "Subscription") -> Iterator[str]:
+        if not self.pushes:
             yield from _unlike("push endpoint", found.push_config.push_endpoint or "none", "none")
-            yield from _unlike("retention", found.message_retention_duration, retention)
-            return
-        if not found.push_config.push_endpoint:
+        elif not found.push_config.push_endpoint:
             state = pause.decode(found.labels)
-            resume = f"`python -m ops resume {self._kind.function}`"
+            resume = f"`python -m ops resume {self.kind.function}`"
             yield (
                 f"{pauses.sentence(state)}: {resume} ends it"
                 if state.paused_by
                 else "pushes to no function: run `terraform apply`"
             )
+
+    def _problems_of_retries(self, found: "Subscription", retries: Lane | BellPolicy) -> Iterator[str]:
         if found.state == found.State.RESOURCE_ERROR:
             yield "Pub/Sub cannot push: open the subscription in the Google Cloud console"
-        if found.filter != self._filter:
-            wanted = self._filter or "none"
+        if found.filter != self.filter:
+            wanted = self.filter or "none"
             yield f"filter is {found.filter or 'none'}, should be {wanted}: docs/deploy.md says how to upgrade"
-        yield from _unlike("ordering", found.enable_message_ordering, self._kind.ordered)
-        yield from _unlike("ack deadline", found.ack_deadline_seconds, self._lane.ack_deadline_seconds)
-        retry, dead = found.retry_policy, found.dead_letter_policy
-        yield from _unlike("minimum backoff", retry.minimum_backoff, _seconds(self._lane.minimum_backoff_seconds))
-        yield from _unlike("maximum backoff", retry.maximum_backoff, _seconds(self._lane.maximum_backoff_seconds))
-        yield from _unlike("dead-letter topic", dead.dead_letter_topic or "none", self._then)
-        yield from _unlike("delivery attempts", dead.max_delivery_attempts, self._lane.max_delivery_attempts)
+        yield from _unlike("ordering", found.enable_message_ordering, self.kind.ordered)
+        yield from _unlike("ack deadline", found.ack_deadline_seconds, retries.ack_deadline_seconds)
+        backoffs, dead = found.retry_policy, found.dead_letter_policy
+        yield from _unlike("minimum backoff", backoffs.minimum_backoff, _seconds(retries.minimum_backoff_seconds))
+        yield from _unlike("maximum backoff", backoffs.maximum_backoff, _seconds(retries.maximum_backoff_seconds))
+        yield from _unlike("dead-letter topic", dead.dead_letter_topic or "none", self.next_topic or "none")
+        yield from _unlike("delivery attempts", dead.max_delivery_attempts, self.attempts)
 
 
-def _expected(target: Target, kind: Topic) -> list[_Expected]:
-    return [_Expected(target, kind, hop) for hop in (*kind.hops, None)]
+def _expected(target: Target, kind: Topic) -> Iterator[_Expected]:
+    for hop in kind.hops:
+        lane = topology().lanes[hop.lane]
+        yield _Expected(
+            path=target.subscription(hop.subscription),
+            topic=target.topic(hop.topic),
+            kind=kind,
+            retries=lane,
+            pushes=hop.delivery == "push",
+            filter=hop.filter,
+            next_topic=target.topic(hop.next_topic),
+            attempts=lane.max_delivery_attempts,
+        )
+    if kind.bell_name:
+        yield _Expected(
+            path=target.subscription(kind.bell_name),
+            topic=target.topic(kind.name),
+            kind=kind,
+            retries=topology().bell,
+            pushes=True,
+            filter=kind.bell_filter,
+            retention=_seconds(topology().bell.retention_seconds),
+        )
+    yield _Expected(
+        path=target.subscription(kind.dead_letter_name),
+        topic=target.topic(kind.dead_letter_name),
+        kind=kind,
+        retention=timedelta(days=topology().dead_letter.retention_days),
+    )
 
 
 def _seconds(count: int) -> timedelta:

@@ -62,6 +62,37 @@ resource "google_pubsub_topic_iam_member" "function_dead_letters" {
   member  = var.function.member
 }
 
+# The function may pull lane bulk: it takes as many jobs as it can send soon.
+resource "google_pubsub_subscription_iam_member" "function_pulls" {
+  count = local.has_bulk ? 1 : 0
+
+  project      = var.project_id
+  subscription = google_pubsub_subscription.lane["bulk"].name
+  role         = "roles/pubsub.subscriber"
+  member       = var.function.member
+}
+
+# The function may seek the bell of lane bulk: it has Pub/Sub forget the rings of jobs that it is pulling already.
+resource "google_pubsub_subscription_iam_member" "function_forgets_rings" {
+  count = local.has_bulk ? 1 : 0
+
+  project      = var.project_id
+  subscription = one(google_pubsub_subscription.bell).name
+  role         = "roles/pubsub.subscriber"
+  member       = var.function.member
+}
+
+# The function may publish to its own topic: it rings the bell of lane bulk for the drain that follows. Pub/Sub has no narrower right, so it
+# could publish jobs too; to its retry topic it can anyway.
+resource "google_pubsub_topic_iam_member" "function_rings" {
+  count = local.has_bulk ? 1 : 0
+
+  project = var.project_id
+  topic   = google_pubsub_topic.main.name
+  role    = "roles/pubsub.publisher"
+  member  = var.function.member
+}
+
 # These applications may publish jobs of this kind. They can read nothing.
 resource "google_pubsub_topic_iam_member" "publishers" {
   for_each = var.publishers

@@ -19,8 +19,11 @@ output "push_account" {
 }
 
 output "subscriptions" {
-  description = "Short names of the subscriptions that push, by lane."
-  value       = { for lane, subscription in google_pubsub_subscription.lane : lane => subscription.name }
+  description = "Short names of the subscriptions that deliver to the function, by lane; `bell` is that which rings for lane bulk."
+  value = merge(
+    { for lane, subscription in google_pubsub_subscription.lane : lane => subscription.name },
+    { for subscription in google_pubsub_subscription.bell : "bell" => subscription.name },
+  )
 }
 
 output "topic_id" {

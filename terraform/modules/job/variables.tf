@@ -1,3 +1,25 @@
+variable "bell" {
+  description = "How the bell of lane bulk retries and how long it keeps messages, as in shared/topology.json; unused without that lane."
+  type = object({
+    minimum_backoff_seconds = number
+    maximum_backoff_seconds = number
+    ack_deadline_seconds    = number
+    retention_seconds       = number
+  })
+  default = {
+    minimum_backoff_seconds = 1
+    maximum_backoff_seconds = 60
+    ack_deadline_seconds    = 60
+    retention_seconds       = 600
+  }
+  nullable = false
+
+  validation {
+    condition     = var.bell.retention_seconds >= 600
+    error_message = "bell: retention_seconds must be at least 600, Pub/Sub's minimum."
+  }
+}
+
 variable "dead_letter_retention_days" {
   description = "How long a dead letter waits for a person."
   type        = number

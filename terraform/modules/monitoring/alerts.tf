@@ -73,13 +73,13 @@ locals {
       means    = "A large share of pushes to a function is not acknowledged. Those jobs come again, first within a minute, later within ten."
       conditions = [{
         name     = "share of pushes that are not acknowledged, by subscription"
-        filter   = "${format(local.subscription, local.main_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/push_request_count\" AND metric.labels.response_class != \"ack\""
+        filter   = "${format(local.subscription, "${local.main_subscriptions}|${local.bells}")} AND metric.type = \"pubsub.googleapis.com/subscription/push_request_count\" AND metric.labels.response_class != \"ack\""
         above    = var.thresholds.push_error_ratio
         period   = local.minutes[10]
         aligner  = "ALIGN_DELTA"
         reducer  = "REDUCE_SUM"
         group_by = ["resource.label.subscription_id"]
-        base     = "${format(local.subscription, local.main_subscriptions)} AND metric.type = \"pubsub.googleapis.com/subscription/push_request_count\""
+        base     = "${format(local.subscription, "${local.main_subscriptions}|${local.bells}")} AND metric.type = \"pubsub.googleapis.com/subscription/push_request_count\""
       }]
     }
 

@@ -2,6 +2,7 @@ locals {
   # Names as filters take them: a|b|c, each matched whole.
   job_functions             = join("|", [for name, function in var.functions : function if name != "webhook"])
   main_subscriptions        = join("|", values(var.jobs))
+  bells                     = join("|", [for topic in values(var.jobs) : "${topic}-bulk-bell"])
   patient_subscriptions     = join("|", [for topic in values(var.jobs) : "${topic}-(retry|bulk)"])
   consumer_subscriptions    = join("|", var.consumers)
   dead_letter_subscriptions = join("|", concat([for topic in values(var.jobs) : "${topic}-dead-letter"], [for name in var.consumers : "${name}-dead-letter"]))

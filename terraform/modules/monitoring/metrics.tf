@@ -169,7 +169,7 @@ locals {
     kind    = "which kind of job"
     outcome = "applied, already_done, unchanged, superseded, expired, dead_lettered, moved or retry_later"
     reason  = "why it was not applied"
-    lane    = "main, retry or patient"
+    lane    = "main, bulk, retry or patient"
   }
 
   hold_labels = {
