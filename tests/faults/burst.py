@@ -39,9 +39,9 @@ class Figures:
         seconds: From the first publish to the arrival of the last of them at Customer.io.
         urgent: Seconds of each urgent send from its publish to its arrival at Customer.io.
         statuses: Answers of Customer.io, counted by status.
-        pushes: Pushes by lane.
-        refused: Pushes that were not acknowledged.
-        unanswered: Pushes that were cut off at the ack deadline, or whose connection broke.
+        deliveries: Messages pushed, or pulled from lane bulk, by lane.
+        refused: Deliveries that were not acknowledged.
+        unanswered: Deliveries that were cut off at the ack deadline, or whose connection broke.
         moved: Messages published to the retry topic.
         dead: Messages published to the dead-letter topic.
     """
@@ -51,7 +51,7 @@ class Figures:
     seconds: float
     urgent: list[float]
     statuses: Counter[int]
-    pushes: Mapping[str, int]
+    deliveries: Mapping[str, int]
     refused: int
     unanswered: int
     moved: int
@@ -79,8 +79,9 @@ class Figures:
         slowest = max(self.urgent, default=0.0)
         urgent = f"; urgent: {len(self.urgent)}, p99 {p99(self.urgent):.2f} s, max {slowest:.2f} s"
         return (
-            f"{self.name}: {self.seconds:.1f} s = {self.seconds / self.ideal:.2f} x ideal; pushes {dict(self.pushes)}, "
-            f"{self.refused} refused, {self.unanswered} unanswered; retry lane {self.moved}, dead letters {self.dead}; "
+            f"{self.name}: {self.seconds:.1f} s = {self.seconds / self.ideal:.2f} x ideal; "
+            f"deliveries {dict(self.deliveries)}, {self.refused} refused, {self.unanswered} unanswered; "
+            f"retry lane {self.moved}, dead letters {self.dead}; "
             f"Customer.io answered {dict(self.statuses)}{urgent if self.urgent else ''}"
         )
 
@@ -157,7 +158,7 @@ def _figures(
         seconds=max(arrived.values()) - min(published.values()),
         urgent=[arrived[m] - at for m, at in published.items() if "-urgent-" in m and m in arrived],
         statuses=Counter(request["status"] for request in requests),
-        pushes=grown("delivered"),
+        deliveries=grown("delivered"),
         refused=sum(grown("nacked").values()),
         unanswered=sum(grown("unanswered").values()),
         moved=topic_grown(_SEND.retry_name),
