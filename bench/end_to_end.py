@@ -17,6 +17,7 @@ import psutil
 
 from bench.processes import cpu_seconds, memory_mb
 from local.demo.snapshot import simulator
+from local.stack.interrupt import run_until_interrupted
 from local.stack.options import Options
 from local.stack.stack import Stack
 from local.stack.threads import in_daemon_thread
@@ -118,7 +119,14 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.end_to_end", description=__doc__)
     parser.add_argument("--jobs", default="1000,10000", help="sizes, such as 1000,10000,100000")
     options = parser.parse_args(given)
-    print(_table([asyncio.run(_run(int(size))) for size in options.jobs.split(",")]))
+    runs = []
+    for size in options.jobs.split(","):
+        run = asyncio.run(run_until_interrupted(_run(int(size))))
+        if run is None:
+            break
+        print(f"{run.jobs:,} jobs in {run.seconds:.1f} s", flush=True)
+        runs.append(run)
+    print(_table(runs))
 
 
 if __name__ == "__main__":
