@@ -23,6 +23,8 @@ from local.stack.stack import Stack
 from local.stack.threads import in_daemon_thread
 from shared.publisher import Publisher
 
+# Before a stack's own variables are added: the next one would take them for parts that are there already.
+_OUTSIDE = dict(os.environ)
 _SENDS_EVERY = 100
 _TIMEOUT_SECONDS = 3_600.0
 _POLL_SECONDS = 0.2
@@ -98,7 +100,7 @@ def _accepted(environment: Mapping[str, str]) -> int:
 async def _run(jobs: int) -> Run:
     options = Options(time_scale=1.0, port_base=0, reaction_seconds=0.0)
     with tempfile.TemporaryDirectory() as folder:
-        async with Stack(Path(folder), options=options, say=lambda _: None) as stack:
+        async with Stack(Path(folder), given=_OUTSIDE, options=options, say=lambda _: None) as stack:
             environment = stack.environment
             return await in_daemon_thread(lambda: _measure(environment, jobs))
 
