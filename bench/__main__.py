@@ -27,22 +27,24 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-peers", action="store_true", help="leave out all peers but the limit")
     parser.add_argument("--share", type=float, default=0.0, help="share of the jobs to push, such as 0.1")
     parser.add_argument("--compare", metavar="REV", default="", help="a revision whose functions run beside these")
-    return parser.parse_args(given)
+    options = parser.parse_args(given)
+    options.only = {name for name in options.only.split(",") if name}
+    if unknown := options.only - {subject.name for subject in FUNCTIONS}:
+        sys.exit(f"--only: no such function: {', '.join(sorted(unknown))}")
+    return options
 
 
 def _subjects(options: argparse.Namespace, other: Path | None) -> Iterator[Subject]:
-    wanted = {name for name in options.only.split(",") if name}
-    if unknown := wanted - {subject.name for subject in FUNCTIONS}:
-        sys.exit(f"--only: no such function: {', '.join(sorted(unknown))}")
+    functions = [subject for subject in FUNCTIONS if not options.only or subject.name in options.only]
     yield LIMIT
     if not options.no_peers:
-        needed = {subject.peer for subject in FUNCTIONS if not wanted or subject.name in wanted}
-        yield from (peer for peer in PEERS if not wanted or any(peer.name.startswith(name) for name in needed if name))
-    for subject in FUNCTIONS:
-        if not wanted or subject.name in wanted:
-            yield subject
-            if other is not None:
-                yield subject.in_revision(options.compare, other)
+        kinds = {subject.kind for subject in functions}
+        kinds |= {"identify"} if kinds & {"track", "sync"} else set()
+        yield from (peer for peer in PEERS if peer.kind in kinds)
+    for subject in functions:
+        yield subject
+        if other is not None:
+            yield subject.in_revision(options.compare, other)
 
 
 def _skipped() -> str:

@@ -102,7 +102,7 @@ def instance_seconds(work: Work, cpu: float, jobs: float, *, steady: bool) -> fl
 
 
 def dollars(work: Work, cpu: float, jobs: float, *, steady: bool) -> dict[str, float]:
-    """Cost of a month by service, beyond what is free."""
+    """Cost of a month by service, nothing of it free."""
     seconds = instance_seconds(work, cpu, jobs, steady=steady)
     volume = jobs * (work.message_bytes + work.deliveries * max(work.message_bytes, _MIN_REQUEST_BYTES))
     units = {
@@ -112,10 +112,7 @@ def dollars(work: Work, cpu: float, jobs: float, *, steady: bool) -> dict[str, f
         "BigQuery": (("bigquery", jobs * work.row_bytes),),
         "Logging": (("logging", jobs * work.log_bytes),),
     }
-    return {
-        service: sum(PRICES[name].of(count, with_free=True) for name, count in counts)
-        for service, counts in units.items()
-    }
+    return {service: sum(PRICES[name].of(count) for name, count in counts) for service, counts in units.items()}
 
 
 def table(cpu: dict[str, float], jobs: float, *, steady: bool) -> str:

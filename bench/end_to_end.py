@@ -17,11 +17,14 @@ import psutil
 
 from bench.processes import cpu_seconds, memory_mb
 from local.demo.snapshot import simulator
+from local.stack.interrupt import run_until_interrupted
 from local.stack.options import Options
 from local.stack.stack import Stack
 from local.stack.threads import in_daemon_thread
 from shared.publisher import Publisher
 
+# Before a stack's own variables are added: the next one would take them for parts that are there already.
+_OUTSIDE = dict(os.environ)
 _SENDS_EVERY = 100
 _TIMEOUT_SECONDS = 3_600.0
 _POLL_SECONDS = 0.2
@@ -97,7 +100,7 @@ def _accepted(environment: Mapping[str, str]) -> int:
 async def _run(jobs: int) -> Run:
     options = Options(time_scale=1.0, port_base=0, reaction_seconds=0.0)
     with tempfile.TemporaryDirectory() as folder:
-        async with Stack(Path(folder), options=options, say=lambda _: None) as stack:
+        async with Stack(Path(folder), given=_OUTSIDE, options=options, say=lambda _: None) as stack:
             environment = stack.environment
             return await in_daemon_thread(lambda: _measure(environment, jobs))
 
@@ -118,7 +121,14 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.end_to_end", description=__doc__)
     parser.add_argument("--jobs", default="1000,10000", help="sizes, such as 1000,10000,100000")
     options = parser.parse_args(given)
-    print(_table([asyncio.run(_run(int(size))) for size in options.jobs.split(",")]))
+    runs = []
+    for size in options.jobs.split(","):
+        run = asyncio.run(run_until_interrupted(_run(int(size))))
+        if run is None:
+            break
+        print(f"{run.jobs:,} jobs in {run.seconds:.1f} s", flush=True)
+        runs.append(run)
+    print(_table(runs))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ class Figures:
     Args:
         name: The subject.
         cold_start_ms: From the start of the process to its first answer.
+        cold_start_cpu_ms: CPU until then, which another load of the machine does not change.
         lone_ms: Median of jobs that come one at a time.
         memory_mb: After all loads.
         modules: Modules that it has imported when it is ready.
@@ -51,6 +52,7 @@ class Figures:
 
     name: str
     cold_start_ms: float
+    cold_start_cpu_ms: float
     lone_ms: float
     memory_mb: float
     modules: int
@@ -80,6 +82,7 @@ def measure(subject: Subject, ports: Mapping[str, int], folder: Path, *, share: 
         _first_answer(subject, port, child, log)
         cold_start = time.perf_counter() - started
         server = psutil.Process(child.pid)
+        cold_start_cpu = cpu_seconds(server)
         jobs = max(20, int(subject.jobs * share))
         first = 1
         lone = _load(subject, port, 1, first, _LONE_JOBS)
@@ -94,6 +97,7 @@ def measure(subject: Subject, ports: Mapping[str, int], folder: Path, *, share: 
         return Figures(
             name=subject.name,
             cold_start_ms=cold_start * 1000,
+            cold_start_cpu_ms=cold_start_cpu * 1000,
             lone_ms=lone["p50_ms"],
             memory_mb=memory_mb(server),
             modules=_modules(subject, variables),

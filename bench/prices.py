@@ -11,7 +11,7 @@ class Price:
         dollars: Price of ``per`` units.
         per: Number of units.
         unit: What is counted.
-        free: Units that are free each month.
+        free: Units that are free each month; told, and not counted.
         source: Page that says so.
     """
 
@@ -21,9 +21,9 @@ class Price:
     free: float
     source: str
 
-    def of(self, units: float, *, with_free: bool) -> float:
-        """The price of so many units a month."""
-        return max(0.0, units - (self.free if with_free else 0.0)) / self.per * self.dollars
+    def of(self, units: float) -> float:
+        """The price of so many units, none of them free: what is free is used up once, whatever uses it."""
+        return units / self.per * self.dollars
 
 
 # Region us-central1, without committed use. The pages were read as copies, which may be older than the day.

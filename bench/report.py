@@ -25,7 +25,7 @@ _HEADINGS = (
     "p50 ms",
     "p99 ms",
 )
-_STARTS = ("", "first answer ms", "/ limit", "modules", "lone job ms", "memory MB", "/ limit")
+_STARTS = ("", "first answer ms", "CPU until then ms", "/ limit", "modules", "lone job ms", "memory MB", "/ limit")
 
 
 def write(results: Sequence[Sequence[Figures]], subjects: Sequence[Subject], skipped: str, folder: Path) -> None:
@@ -90,12 +90,13 @@ def _starts(results: Sequence[Sequence[Figures]], subjects: Sequence[Subject]) -
     for position, subject in enumerate(subjects):
         figures = [each[position] for each in results]
         limits = [each[0] for each in results]
-        cold = [own.cold_start_ms / limit.cold_start_ms for own, limit in zip(figures, limits, strict=True)]
+        cold = [own.cold_start_cpu_ms / limit.cold_start_cpu_ms for own, limit in zip(figures, limits, strict=True)]
         memory = [own.memory_mb / limit.memory_mb for own, limit in zip(figures, limits, strict=True)]
         rows.append(
             (
                 subject.name,
                 _spread([each.cold_start_ms for each in figures], "{:.0f}"),
+                _spread([each.cold_start_cpu_ms for each in figures], "{:.0f}"),
                 _spread(cold, "{:.2f}"),
                 str(figures[0].modules),
                 _spread([each.lone_ms for each in figures], "{:.1f}"),

@@ -144,7 +144,10 @@ class WebhookEndpoint:
             for change in consents(event, received_at)
         ]
         try:
-            await asyncio.gather(self._events.publish(body, attributes), *changes)
+            if changes:
+                await asyncio.gather(self._events.publish(body, attributes), *changes)
+            else:  # as for most webhooks, which saves them a task
+                await self._events.publish(body, attributes)
         except PublishError as error:
             self._telemetry.event("ERROR", "retry_later", str(error), status=503, reason="publish_failed")
             return Response(status_code=503)

@@ -1,7 +1,9 @@
 """Topics that a function publishes to, awaited: the message id comes back or ``PublishError`` is raised."""
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Protocol
 
 from .. import deadlines
@@ -18,6 +20,48 @@ class PublishError(Exception):
     """Pub/Sub did not confirm the message in time. It may have arrived: consumers meet duplicates anyway."""
 
 
+class _Confirmations:
+    """Brings the client's results from its threads to the event loop, all of a batch with one call.
+
+    ``asyncio.wrap_future`` wakes the loop once for each message, and a batch confirms a hundred at a time.
+    """
+
+    def __init__(self) -> None:
+        # A deque, because the client's threads append while the loop takes.
+        self._done: deque[tuple[Future[str], asyncio.Future[str]]] = deque()
+        self._called: asyncio.AbstractEventLoop | None = None
+
+    async def of(self, future: "Future[str]") -> str:
+        """Wait for a result of the client.
+
+        Raises:
+            Exception: if the message was not published; whatever the client raises.
+        """
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[str] = loop.create_future()
+
+        def confirmed(done: "Future[str]") -> None:
+            self._done.append((done, result))
+            # Asked after the append: who finds the loop called knows that it has not taken anything yet.
+            if self._called is not loop and not loop.is_closed():
+                self._called = loop
+                loop.call_soon_threadsafe(self._tell)
+
+        future.add_done_callback(confirmed)
+        return await result
+
+    def _tell(self) -> None:
+        self._called = None
+        while self._done:
+            future, result = self._done.popleft()
+            if result.done():
+                continue  # its caller waits no more
+            if error := future.exception():
+                result.set_exception(error)
+            else:
+                result.set_result(future.result())
+
+
 class TopicPublisher:
     """Publishes to one topic with the official client, which batches.
 
@@ -31,6 +75,7 @@ class TopicPublisher:
         self._timeout = timeout
         self._client: PublisherClient | None = None
         self._opening = asyncio.Lock()
+        self._confirmations = _Confirmations()
 
     async def publish(self, data: bytes, attributes: Mapping[str, str]) -> str:
         """Publish one message and wait for its id.
@@ -42,8 +87,7 @@ class TopicPublisher:
             async with asyncio.timeout(self._timeout):
                 client = self._client or await self._open()
                 future = client.publish(self.path, data, timeout=self._timeout, **sanitize(attributes))
-                message_id: str = await asyncio.wrap_future(future)
-                return message_id
+                return await self._confirmations.of(future)
         except Exception as error:  # noqa: BLE001 - the client raises many kinds, and none may lose the message
             raise PublishError(f"{self.path}: {type(error).__name__}") from None
 
