@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Mapping
 
 from .. import deadlines
+from ..ledger import open_ledger
 from ..lifetime import Lifetime
 from ..pubsub.outcomes import OutcomePublisher
 from ..pubsub.pause_requests import PauseRequests
@@ -16,9 +17,12 @@ from ..pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
 from ..settings import Settings
 from ..telemetry import Telemetry
 from ..topology import DEAD_LETTER_SUFFIX, RETRY_SUFFIX, topology
+from .unless_forgotten import DELIBERATE, UnlessForgotten
 
 # Kinds of jobs whose every outcome is published: people get messages by them. Of the others a share is.
 _ALWAYS_PUBLISHED = frozenset({"send", "broadcast"})
+# Kinds of messages about one person. A broadcast is about many, and Customer.io leaves the suppressed ones out.
+_ABOUT_PEOPLE = frozenset({"identify", "track", "send", "sync", "events"})
 
 
 def push_endpoint(
@@ -49,6 +53,9 @@ def topic_endpoint(
     """The endpoint for messages of one kind, with the lanes and dead letters of their topic."""
     topic = topology().topics[kind]
     log = Telemetry(settings.function, kind, settings.project)
+    if kind in _ABOUT_PEOPLE:
+        deliberate = DELIBERATE if kind == "sync" else frozenset[str]()
+        handle = UnlessForgotten(handle, open_ledger(settings.ledger), settings.project, deliberate)
     retry_lane = None
     if "retry" in topic.lanes:
         retry_topic = dead_letter_topic.removesuffix(DEAD_LETTER_SUFFIX) + RETRY_SUFFIX

@@ -393,6 +393,7 @@ async def test_the_functions_log_no_warning_about_the_doctor(machine: Machine, b
         "GOOGLE_CLOUD_PROJECT": machine.project,
         "PUBSUB_EMULATOR_HOST": broker.host,
         "DEAD_LETTER_TOPIC": f"projects/{machine.project}/topics/cio-track-dead-letter",
+        "LEDGER": f"sqlite:{tmp_path / 'ledger.sqlite'}",
         "CONTROL_TOPIC": f"projects/{machine.project}/topics/cio-control",
         "CUSTOMERIO_REGION": "us",
         "CUSTOMERIO_SITE_ID": "site",
