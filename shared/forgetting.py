@@ -37,8 +37,8 @@ def marks(project: str, keys: Iterable[str]) -> frozenset[str]:
 def people_in(data: bytes) -> frozenset[str]:
     """List the keys of the people whom a job or a webhook names as its own, even if it is invalid.
 
-    The audience of a broadcast, several recipients of one send and people related to an object are not listed: that
-    message is about others too.
+    An address counts where there are no identifiers. The audience of a broadcast, several recipients of one send and
+    people related to an object are not listed: that message is about others too.
     """
     try:
         body = msgspec.json.decode(data)
@@ -50,13 +50,17 @@ def people_in(data: bytes) -> frozenset[str]:
 def _people(body: dict[str, Any]) -> Iterator[str]:
     if _is_text(body.get("id")):
         yield person_key("id", str(body["id"]))  # a user record's; the id of an event is nobody's
-    yield from _identified(body)
-    yield from _addressed(body)
+    yield from _of_a_profile(body)
     if "event_id" in body and isinstance(data := body.get("data"), dict):  # a webhook
-        yield from _identified(data)
-        yield from _addressed(data)
+        yield from _of_a_profile(data)
         if _is_text(data.get("customer_id")):
             yield person_key("id", str(data["customer_id"]))
+
+
+def _of_a_profile(body: dict[str, Any]) -> Iterator[str]:
+    """The identifiers. Only where there are none does the address count: several people may have the same one."""
+    identified = list(_identified(body))
+    yield from identified or _addressed(body)
 
 
 def _identified(body: dict[str, Any]) -> Iterator[str]:

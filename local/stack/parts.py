@@ -72,6 +72,7 @@ def plan(given: Mapping[str, str], data: Path, options: Options) -> Plan:
         "BIGQUERY_DATASET": given.get("BIGQUERY_DATASET") or _DATASET,
         "CUSTOMERIO_WEBHOOK_URL": f"http://{HOST}:{ports['webhook']}/",
         "CONSOLE_URL": f"http://{HOST}:{ports['console']}/",
+        "LEDGER": f"sqlite:{data.absolute() / 'ledger.sqlite'}",
     }
     stack = Plan(environment, ports["console"], notes=notes)
     _plan_pubsub(stack, given, ports, options)
@@ -176,7 +177,6 @@ def _function(
         "CONTROL_TOPIC": f"projects/{project}/topics/{topics['control'].name}",
         "PUSH_TARGETS": push_targets.encode(_push_targets(project, ports)),
         "STACK_TIME_SCALE": f"{options.time_scale:g}",
-        "LEDGER": f"sqlite:{data / 'ledger.sqlite'}",
         "PYTHONPATH": str(ROOT),
     }
     if topic.rate is not None and topic.function == name:

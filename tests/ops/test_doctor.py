@@ -152,7 +152,7 @@ def test_json_has_each_finding_and_their_count(ops: Ops) -> None:
     assert result.exit_code == 1
     assert {each["verdict"] for each in told["findings"]} == {"ok", "failed", "skipped"}
     assert sum(told[verdict] for verdict in ("ok", "failed", "skipped")) == len(told["findings"])
-    assert {"check": "ledger .local/ledger.sqlite", "verdict": "skipped"}.items() <= next(
+    assert {"check": "ledger .local/data/ledger.sqlite", "verdict": "skipped"}.items() <= next(
         each for each in told["findings"] if each["check"].startswith("ledger")
     ).items()
 
