@@ -79,7 +79,7 @@ def plan(given: Mapping[str, str], data: Path, options: Options) -> Plan:
     _plan_bigquery(stack, given, ports, data)
     _plan_customerio(stack, given, ports, options)
     _plan_recipients(stack, given)
-    stack.functions.extend(_function(name, ports, stack.environment, data, options) for name in names)
+    stack.functions.extend(_function(name, ports, stack.environment, options) for name in names)
     return stack
 
 
@@ -158,9 +158,7 @@ def _plan_recipients(stack: Plan, given: Mapping[str, str]) -> None:
         )
 
 
-def _function(
-    name: str, ports: Mapping[str, int], environment: Mapping[str, str], data: Path, options: Options
-) -> Part:
+def _function(name: str, ports: Mapping[str, int], environment: Mapping[str, str], options: Options) -> Part:
     project = environment["GOOGLE_CLOUD_PROJECT"]
     topics = topology().topics
     topic = next((topic for topic in topics.values() if topic.function == name), topics["events"])
