@@ -175,10 +175,10 @@ class SQLiteLedger:
 
         erased = await self._run(count_or_delete)
         if not dry_run:
-            # Deleted rows are overwritten in the file. The log beside it still has them until it is cut.
-            cut = "PRAGMA wal_checkpoint(TRUNCATE)"
+            # Deleted rows are overwritten in the file. The log beside it still has them until it is truncated.
+            truncate = "PRAGMA wal_checkpoint(TRUNCATE)"
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, lambda: self._open().execute(cut).close())
+            await loop.run_in_executor(self._thread, lambda: self._open().execute(truncate).close())
         return erased
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ def files_with_canary(folder: Path) -> list[str]:
 async def test_what_was_deleted_is_in_no_file(
     emulator: Emulator, dataset: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    [files] = tmp_path_factory.getbasetemp().glob("bigquery*/data")
+    [files] = tmp_path_factory.getbasetemp().glob("bigquery[0-9]*/data")
     table = f"{PROJECT}.{dataset}.events"
     rows = [
         {
