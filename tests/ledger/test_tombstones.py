@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import cast
 
 from shared.ledger import TOMBSTONE_RETENTION, Tombstones
+from shared.ledger.protocol import hashed
 from tests.ledger.ledger_helpers import Store
 
 
@@ -43,6 +44,17 @@ async def test_a_tombstone_ends(store: Store) -> None:
     await tombstones.bury(person, [person], store.clock())
     store.clock.advance(TOMBSTONE_RETENTION + timedelta(seconds=1))
     assert await tombstones.find(person) is None
+
+
+async def test_claims_and_states_are_erased_by_their_hashes(store: Store) -> None:
+    ledger, key = store.open(), uuid.uuid4().hex
+    await ledger.claim(key, "fingerprint", 1.0)
+    await ledger.remember(key, "{}", None)
+    keys = [hashed(key), hashed("another")], [hashed(key)]
+    assert await opened(store).erase(*keys, dry_run=True) == (1, 1)
+    assert await opened(store).erase(*keys) == (1, 1)
+    assert await opened(store).erase(*keys) == (0, 0)
+    assert await ledger.state(key) is None
 
 
 async def test_the_latest_receipt_of_a_person_is_kept(store: Store) -> None:
