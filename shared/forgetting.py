@@ -10,13 +10,16 @@ from typing import Any
 
 import msgspec
 
-from .jobs.operation import person_key
-
 _IDENTIFIERS = ("id", "email", "cio_id", "phone")
 # Below these a Track item, a send and a merge name people.
 _NAMING_FIELDS = ("identifiers", "primary", "secondary")
 # Fields of sends and webhooks that hold addresses or phone numbers.
 _ADDRESS_FIELDS = ("to", "recipient", "email_address")
+
+
+def person_key(name: str, value: str) -> str:
+    """Key of a person by one identifier. Customer.io ignores case in email addresses, so the key is in lower case."""
+    return f"{name}:{value.lower() if name == 'email' else value}"
 
 
 def mark(project: str, key: str) -> str:

@@ -8,7 +8,6 @@ import importlib
 from collections.abc import Mapping
 
 from .. import deadlines
-from ..ledger import open_ledger
 from ..lifetime import Lifetime
 from ..pubsub.outcomes import OutcomePublisher
 from ..pubsub.pause_requests import PauseRequests
@@ -17,7 +16,6 @@ from ..pubsub.topic import DeadLetterTopic, RetryTopic, TopicPublisher
 from ..settings import Settings
 from ..telemetry import Telemetry
 from ..topology import DEAD_LETTER_SUFFIX, RETRY_SUFFIX, topology
-from .unless_forgotten import DELIBERATE, UnlessForgotten
 
 # Kinds of jobs whose every outcome is published: people get messages by them. Of the others a share is.
 _ALWAYS_PUBLISHED = frozenset({"send", "broadcast"})
@@ -54,6 +52,10 @@ def topic_endpoint(
     topic = topology().topics[kind]
     log = Telemetry(settings.function, kind, settings.project)
     if kind in _ABOUT_PEOPLE:
+        # The webhook, whose endpoint is none of these, uses neither.
+        from ..ledger import open_ledger  # noqa: PLC0415
+        from .unless_forgotten import DELIBERATE, UnlessForgotten  # noqa: PLC0415
+
         deliberate = DELIBERATE if kind == "sync" else frozenset[str]()
         handle = UnlessForgotten(handle, open_ledger(settings.ledger), settings.project, deliberate)
     retry_lane = None
