@@ -190,5 +190,10 @@ EXAMPLES: dict[str, list[Example]] = {
             {"id": "42", "email": "ada@example.com", "preferences": {"marketing": False}},
         ),
         Example("DeletedUser", 'publisher.user_deleted("42")', {"id": "42", "deleted": True}),
+        Example(
+            "ForgottenUser",
+            'publisher.forget_user("42", email="ada@example.com")',
+            {"id": "42", "forget": True, "email": "ada@example.com"},
+        ),
     ],
 }

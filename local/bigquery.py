@@ -93,8 +93,7 @@ def _not_prepared(home: Path, reason: str) -> BigQueryError:
 def command(*, port: int, grpc_port: int, project: str, dataset: str, data: Path) -> list[str]:
     """The server's command line. Run it with ``environment(home)`` after ``prepare(home)``."""
     return [
-        str(Path(sys.executable).with_name("local-bigquery")),
-        "serve",
+        *(sys.executable, "-m", "local.bigquery_server", "serve"),
         *("--host", "127.0.0.1"),
         *("--port", str(port)),
         *("--grpc-port", str(grpc_port)),
@@ -105,8 +104,9 @@ def command(*, port: int, grpc_port: int, project: str, dataset: str, data: Path
 
 
 def environment(home: Path) -> dict[str, str]:
-    """The server's environment: this process's own, with HOME set to ``home``."""
-    return os.environ | {"HOME": str(home)}
+    """The server's environment: this process's own, with HOME set to ``home`` and this checkout to import from."""
+    paths = [str(_TERRAFORM.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"HOME": str(home), "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def client(url: str, project: str) -> "Client":

@@ -3,12 +3,14 @@
 Reads are repeated: an answer of 429 or 5xx, or none at all, is waited out. https://docs.customer.io/integrations/api/app/
 """
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Self
+from urllib.parse import quote
 
 import httpx
 import typer
@@ -93,6 +95,17 @@ class AppAPI:
         found = self._call("POST", f"/v1/customers/attributes?id_type={id_type}", body).get("customers") or []
         return {str(each["customer"]["identifiers"][id_type]) for each in found}
 
+    def person(self, id_type: str, value: str) -> dict[str, Any]:
+        """Read a person's identifiers and attributes; empty if Customer.io knows nobody of that name.
+
+        Args:
+            id_type: ``id``, ``email``, ``phone`` or ``cio_id``.
+            value: The identifier.
+        """
+        path = f"/v1/customers/{quote(value, safe='')}/attributes?id_type={id_type}"
+        found: dict[str, Any] = self._call("GET", path, none_at=404).get("customer") or {}
+        return found
+
     def messages(self, since: int, until: int) -> Iterator[dict[str, Any]]:
         """List the deliveries that were created in a period, in unix seconds. Customer.io keeps six months."""
         start = ""
@@ -135,8 +148,10 @@ class AppAPI:
                 f"The file of export {export_id} cannot be downloaded ({type(error).__name__}): run the command again."
             ) from None
 
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Send a request, again where waiting helps; the answer's JSON object."""
+    def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, none_at: int | None = None
+    ) -> dict[str, Any]:
+        """Send a request, again where waiting helps; the answer's JSON object, empty at the status ``none_at``."""
         give_up = time.monotonic() + deadlines.APP_API_RETRY_SECONDS
         while True:
             problem = "does not answer"
@@ -147,14 +162,23 @@ class AppAPI:
             else:
                 if response.status_code == 200:
                     return _object(response)
+                if response.status_code == none_at:
+                    return {}
                 problem = f"answers {response.status_code}"
                 if response.status_code != 429 and response.status_code < 500:
-                    raise OperatorError(f"{self._client.base_url.host} {problem} to {path}: {_advice(response)}.")
+                    raise OperatorError(
+                        f"{self._client.base_url.host} {problem} to {_without_names(path)}: {_advice(response)}."
+                    )
             if time.monotonic() > give_up:
                 raise UnreachableError(
                     f"{self._client.base_url.host} {problem}: check the network, or see status.customer.io."
                 )
             time.sleep(deadlines.APP_API_PAUSE_SECONDS)
+
+
+def _without_names(path: str) -> str:
+    """A path without the identifier of a person in it."""
+    return re.sub(r"(/v1/customers/)[^/?]+(/)", r"\1PERSON\2", path)
 
 
 def _object(response: httpx.Response) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from ops import console
 from ops.commands import backfill, dead_letters, secrets
 from ops.commands.doctor import doctor
+from ops.commands.forget import forget
 from ops.commands.importing import import_rows
 from ops.commands.logs import logs
 from ops.commands.pause import pause, resume
@@ -69,6 +70,7 @@ app.command()(publish)
 app.command("import")(import_rows)
 app.command()(reconcile)
 app.add_typer(backfill.app, name="backfill")
+app.command()(forget)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(doctor)
 app.command()(status)

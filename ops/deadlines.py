@@ -1,5 +1,7 @@
 """Every number of seconds that the operator's commands use."""
 
+from shared.deadlines import LEDGER_RETENTION_DAYS, TOMBSTONE_READ_SECONDS
+
 CONNECT_SECONDS = 3.0
 """Longest wait for the first connection to a service. With what follows, a command reports an outage within 5 s."""
 
@@ -70,3 +72,24 @@ MERGE_PAUSE_SECONDS = 0.5
 
 TABLE_HOURS = 24.0
 """Life of a command's own tables in BigQuery, where it is killed before it drops them."""
+
+FUNCTIONS_KNOW_SECONDS = TOMBSTONE_READ_SECONDS + 5.0
+"""Wait after which every function has read who is forgotten, and what it had begun before is nearly always done."""
+
+STREAMING_BUFFER_MINUTES = 95.0
+"""Age from which streamed rows can be deleted: BigQuery says up to 90 minutes.
+https://cloud.google.com/bigquery/docs/streaming-data-into-bigquery#dataavailability"""
+
+COMPACT_SECONDS = 120.0
+"""Longest wait while the local BigQuery writes its files anew."""
+
+PUBSUB_RETENTION_DAYS = 7.0
+"""How long a message waits for its delivery at the most: Pub/Sub's default, which Terraform leaves as it is."""
+
+LOG_DAYS = 30.0
+"""Retention of Cloud Logging's default bucket."""
+
+BIGQUERY_COPIES_DAYS = 14.0
+"""Seven days of time travel and seven of fail-safe. https://cloud.google.com/bigquery/docs/time-travel"""
+
+CLAIM_DAYS = LEDGER_RETENTION_DAYS

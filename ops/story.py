@@ -23,7 +23,7 @@ _FACTS = (
 # Order of what happened in one moment.
 _ORDER = (
     *("published", "replayed", "published_again", "unrecorded", "retried", "moved", "applied", "sent_not_recorded"),
-    *("already_done", "unchanged", "superseded", "failed", "dead_letter"),
+    *("already_done", "unchanged", "superseded", "forgotten", "failed", "dead_letter"),
     # The life of a message, as in view messages.
     *("drafted", "attempted", "deferred", "sent", "delivered", "opened", "clicked", "replied", "converted"),
     *("bounced", "dropped", "undeliverable", "unsubscribed", "spammed"),

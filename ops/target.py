@@ -51,7 +51,7 @@ class Target:
     def ledger(self) -> str:
         """The ledger as ``shared.ledger.open_ledger`` takes it."""
         given = self.environment.get("LEDGER")
-        local = f"sqlite:{self.local_directory / 'ledger.sqlite'}"
+        local = f"sqlite:{self.local_directory / 'data' / 'ledger.sqlite'}"
         return given or (local if self.is_local else f"firestore:{self.prefix}cio-ledger")
 
     def topic(self, name: str) -> str:

@@ -125,6 +125,14 @@ SQLITE_SWITCH_SECONDS = 0.02
 # and the same again after a replay.
 LEDGER_RETENTION_DAYS = 66
 
+# Functions read anew whom they must not bring back after this long: one small query of an instance that takes pushes.
+TOMBSTONE_READ_SECONDS = 30.0
+# Clocks of those who set tombstones differ by less than this: a reading begins that much before the last one.
+TOMBSTONE_OVERLAP_SECONDS = 300.0
+# A tombstone stays this long, so that a yearly run over all users brings nobody back unnoticed. Customer.io's own
+# suppression has no end.
+TOMBSTONE_RETENTION_DAYS = 400
+
 # --- Secrets ---------------------------------------------------------------------------------------
 
 # A value is read anew after this long, so that a rotation needs no redeploy.

@@ -43,12 +43,13 @@ class Done(Outcome, frozen=True, kw_only=True):
     """Applied now or before, or not to be applied because Customer.io has it so, or newer, already.
 
     Args:
-        how: ``sent_not_recorded`` where the ledger did not take the record: the same job would be sent again.
+        how: ``forgotten`` where the job is about somebody who was forgotten, and nothing was done;
+            ``sent_not_recorded`` where the ledger did not take the record: the same job would be sent again.
         delivery_id: Customer.io's id of the message that a send became, by which webhooks name it; otherwise empty.
         trigger_id: Customer.io's id of the broadcast that was triggered; otherwise empty.
     """
 
-    how: Literal["applied", "already_done", "unchanged", "superseded", "sent_not_recorded"] = "applied"
+    how: Literal["applied", "already_done", "unchanged", "superseded", "sent_not_recorded", "forgotten"] = "applied"
     delivery_id: str = ""
     trigger_id: str = ""
 

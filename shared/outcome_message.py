@@ -32,7 +32,8 @@ class OutcomeMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         message_id: Pub/Sub's id of the delivered message; another one after the job moved to another topic.
         attempt: Number of the delivery on its subscription, from 1; None where Pub/Sub does not say.
         lane: Lane of the delivery.
-        how: For ``done``: ``applied``, ``already_done``, ``unchanged``, ``superseded`` or ``sent_not_recorded``.
+        how: For ``done``: ``applied``, ``already_done``, ``unchanged``, ``superseded``, ``sent_not_recorded`` or
+            ``forgotten``.
         error_class: For ``failed``: the class of the dead letter.
         reason: A word for why it was not done.
         status: HTTP status that decided it, where one did: Customer.io's answer to this delivery's request, or to an

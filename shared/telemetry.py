@@ -124,7 +124,6 @@ class Telemetry:
         self._function = function
         self._kind = kind
         self._project = project
-        self._hash_key = project.encode()[:64]
         self._said: set[str] = set()
         self._last_refusal = 0.0
 
@@ -217,7 +216,7 @@ class Telemetry:
 
     def hashed(self, subject: str) -> str:
         """Short keyed hash of a person's key: it can be followed through one project's logs, and no further."""
-        return hashlib.blake2b(subject.encode(), digest_size=8, key=self._hash_key).hexdigest()
+        return subject_hash(self._project, subject)
 
     def _first(self, reason: str) -> bool:
         fresh = reason not in self._said
@@ -226,6 +225,11 @@ class Telemetry:
 
     def _write(self, line: _Line) -> None:
         _lines.put(_encode(line) + b"\n", at_once=line.severity in _AT_ONCE)
+
+
+def subject_hash(project: str, subject: str) -> str:
+    """Hash of a person's key as the logs and outcomes of one project have it."""
+    return hashlib.blake2b(subject.encode(), digest_size=8, key=project.encode()[:64]).hexdigest()
 
 
 def trace_id(headers: Mapping[str, str], attributes: Mapping[str, str]) -> str:

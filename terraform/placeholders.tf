@@ -5,6 +5,7 @@ locals {
     project_id                          = [var.project_id]
     operators                           = var.operators
     runbooks_url                        = compact([var.runbooks_url])
+    privacy_officers                    = var.privacy_officers
     "notifications.emails"              = var.notifications.emails
     "notifications.channels"            = var.notifications.channels
     "warehouse.analysts"                = var.warehouse.analysts

@@ -28,14 +28,18 @@ module "secret" {
   source   = "./modules/secret"
   for_each = local.secrets
 
-  project_id  = local.project
-  secret_id   = "${local.prefix}cio-${each.value.name}"
-  replicas    = local.is_encrypted ? [var.region] : var.secrets.replicas
-  kms_key     = local.kms_key
-  rotation    = var.secrets.rotation
-  reminders   = one(time_sleep.reminders_may_be_sent[*].triggers["topic"])
-  protected   = var.deletion_protection
-  readers     = { for function in local.secret_readers[each.key] : function => google_service_account.function[function].member }
+  project_id = local.project
+  secret_id  = "${local.prefix}cio-${each.value.name}"
+  replicas   = local.is_encrypted ? [var.region] : var.secrets.replicas
+  kms_key    = local.kms_key
+  rotation   = var.secrets.rotation
+  reminders  = one(time_sleep.reminders_may_be_sent[*].triggers["topic"])
+  protected  = var.deletion_protection
+  readers = merge(
+    { for function in local.secret_readers[each.key] : function => google_service_account.function[function].member },
+    # To forget somebody is to suppress and delete them at Customer.io. It takes no key for webhooks.
+    each.key == "webhook_signing_key" ? {} : local.privacy_officers,
+  )
   description = "Read by ${join(", ", local.secret_readers[each.key])}. Values: docs/deploy.md, Rotating secrets."
 }
 

@@ -11,7 +11,7 @@ module "source" {
   protected      = var.deletion_protection
 }
 
-# Claims of sends and broadcasts, and what sync sent last.
+# Claims of sends and broadcasts, what sync sent last, and who is forgotten.
 module "ledger" {
   source = "./modules/ledger"
 
@@ -20,7 +20,10 @@ module "ledger" {
   database   = "${local.prefix}cio-ledger"
   kms_key    = local.kms_key
   protected  = var.deletion_protection
-  writers    = { for name, function in local.topology.functions : name => google_service_account.function[name].member if function.ledger }
+  writers = merge(
+    { for name, function in local.topology.functions : name => google_service_account.function[name].member if function.ledger },
+    local.privacy_officers,
+  )
 }
 
 # The tables as they are now, to see whether an apply would drop a column: the provider does that where a schema lists it no more, and
@@ -50,6 +53,9 @@ data "google_bigquery_table" "now" {
 }
 
 locals {
+  # Nobody, unless the company says who may delete what is stored of a person.
+  privacy_officers = { for member in var.privacy_officers : "privacy ${member}" => member }
+
   dataset_id = "${var.environment}_customerio"
   tables     = jsondecode(file("${path.module}/schemas/tables.json"))
 }
@@ -67,6 +73,7 @@ module "warehouse" {
   expiry_days = var.warehouse.expiry_days
   protected   = var.deletion_protection
   writers     = { for name, function in local.topology.functions : name => google_service_account.function[name].member if function.warehouse }
+  erasers     = local.privacy_officers
   analysts    = var.warehouse.analysts
   columns_now = { for name, table in data.google_bigquery_table.now : name => table.schema }
 }

@@ -342,6 +342,21 @@ variable "outcomes" {
   }
 }
 
+variable "privacy_officers" {
+  description = <<-EOT
+    Who may run `python -m ops forget`, as IAM members: they may use the ledger's database, delete rows of the tables, and read the Track and
+    App API keys. Nobody by default. Name them in `operators` too, for dead letters; the right to run queries is theirs from elsewhere.
+  EOT
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for member in var.privacy_officers : can(regex("^(user|group|serviceAccount|principal|principalSet):.+$", member))])
+    error_message = "privacy_officers: an IAM member is user:, group: or serviceAccount: and an address. Not allUsers: it is the right to delete."
+  }
+}
+
 variable "project_id" {
   description = "The Google Cloud project that everything is created in."
   type        = string

@@ -16,6 +16,7 @@ _DONE: Mapping[str, str] = {
     "already_done": "done before",
     "unchanged": "nothing to change",
     "superseded": "superseded",
+    "forgotten": "the person is forgotten",
     "sent_not_recorded": "sent, not recorded",
 }
 _OTHER: Mapping[str, tuple[str, JobState]] = {

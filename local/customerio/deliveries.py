@@ -116,6 +116,13 @@ class Deliveries:
             del self._by_id[next(iter(self._by_id))]
         return _metrics(delivery, clicked=self._added % CLICKED_EVERY == 0)
 
+    def redact(self, cio_id: str) -> None:
+        """Keep that there were messages to a person, and nothing of to whom and what about."""
+        for delivery in self._by_id.values():
+            if delivery.identifiers.get("cio_id") == cio_id:
+                delivery.identifiers = dict.fromkeys(delivery.identifiers)
+                delivery.recipient = delivery.subject = delivery.message_data = delivery.recipients = None
+
     def add_metric(self, delivery_id: str, metric: str) -> None:
         """Note a metric that the application reports. An unknown delivery is ignored, as at Customer.io."""
         delivery = self._by_id.get(delivery_id)

@@ -46,6 +46,12 @@ class EventLog:
     def add(self, event: Event) -> None:
         self._events.append(event)
 
+    def redact(self, person: Person) -> None:
+        """Keep that there were events, and nothing of whom and what they were about."""
+        for index, event in enumerate(self._events):
+            if event.person is not None and event.person.current is person:
+                self._events[index] = msgspec.structs.replace(event, person=None, anonymous_id=None, attributes={})
+
     def report(self, people: People) -> Iterator[dict[str, Any]]:
         """All events, oldest first. An anonymous event belongs to whoever has its anonymous_id by now."""
         for event in list(self._events):

@@ -109,7 +109,12 @@ def _delete(state: State, item: Item) -> Outcome:
 
 
 def _suppress(state: State, item: Item) -> Outcome:
-    return state.people.suppress(key_of(item["identifiers"]))
+    """Suppress a person, whose activity Customer.io redacts."""
+    key = key_of(item["identifiers"])
+    if (person := state.people.find(key)) is not None:
+        state.events.redact(person)
+        state.deliveries.redact(person.cio_id)
+    return state.people.suppress(key)
 
 
 def _unsuppress(state: State, item: Item) -> Outcome:

@@ -18,7 +18,7 @@ from shared.topology import topology
 type Event = tuple[str, str, str]
 """Object type, metric, and why it failed (empty if it did not)."""
 
-_SETTLED = frozenset({"applied", "already_done", "unchanged", "superseded", "dead_lettered", "expired"})
+_SETTLED = frozenset({"applied", "already_done", "unchanged", "superseded", "forgotten", "dead_lettered", "expired"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,13 +72,14 @@ def plan(given: Mapping[str, str], data: Path, options: Options) -> Plan:
         "BIGQUERY_DATASET": given.get("BIGQUERY_DATASET") or _DATASET,
         "CUSTOMERIO_WEBHOOK_URL": f"http://{HOST}:{ports['webhook']}/",
         "CONSOLE_URL": f"http://{HOST}:{ports['console']}/",
+        "LEDGER": f"sqlite:{data.absolute() / 'ledger.sqlite'}",
     }
     stack = Plan(environment, ports["console"], notes=notes)
     _plan_pubsub(stack, given, ports, options)
     _plan_bigquery(stack, given, ports, data)
     _plan_customerio(stack, given, ports, options)
     _plan_recipients(stack, given)
-    stack.functions.extend(_function(name, ports, stack.environment, data, options) for name in names)
+    stack.functions.extend(_function(name, ports, stack.environment, options) for name in names)
     return stack
 
 
@@ -157,9 +158,7 @@ def _plan_recipients(stack: Plan, given: Mapping[str, str]) -> None:
         )
 
 
-def _function(
-    name: str, ports: Mapping[str, int], environment: Mapping[str, str], data: Path, options: Options
-) -> Part:
+def _function(name: str, ports: Mapping[str, int], environment: Mapping[str, str], options: Options) -> Part:
     project = environment["GOOGLE_CLOUD_PROJECT"]
     topics = topology().topics
     topic = next((topic for topic in topics.values() if topic.function == name), topics["events"])
@@ -176,7 +175,6 @@ def _function(
         "CONTROL_TOPIC": f"projects/{project}/topics/{topics['control'].name}",
         "PUSH_TARGETS": push_targets.encode(_push_targets(project, ports)),
         "STACK_TIME_SCALE": f"{options.time_scale:g}",
-        "LEDGER": f"sqlite:{data / 'ledger.sqlite'}",
         "PYTHONPATH": str(ROOT),
     }
     if topic.rate is not None and topic.function == name:

@@ -8,6 +8,7 @@ import typer
 
 from ops import backlog, clients, console, deadlines, pauses
 from ops.backlog import Backlog, BacklogSource
+from ops.commands.forget import open_receipts
 from ops.errors import OperatorError, sentence
 from ops.option_groups import with_option_groups
 from ops.target import Target, Where
@@ -78,6 +79,8 @@ def _show(target: Target, source: BacklogSource, *, as_json: bool) -> None:
     console.out().print(table)
     for kind, state in (paused or {}).items():
         print(pauses.shown(kind, state))
+    if line := _open_receipts(target):
+        print(line)
 
 
 def _paused(target: Target) -> Mapping[str, PushState] | None:
@@ -90,6 +93,14 @@ def _paused(target: Target) -> Mapping[str, PushState] | None:
             raise
         console.note(f"Pauses are not known. {text}")
         return None
+
+
+def _open_receipts(target: Target) -> str:
+    """A line about people who are not wholly forgotten; empty too where the ledger may not be asked."""
+    try:
+        return open_receipts(target)
+    except OperatorError:
+        return ""
 
 
 def _source(target: Target) -> BacklogSource:

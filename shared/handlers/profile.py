@@ -219,7 +219,8 @@ def _apply(record: Record, wanted: Wanted, version: Version, now: float, lease_s
         begun=Record(record.applied, intent, now + lease_seconds),
         # An earlier delivery's call may still be on its way, and must not arrive after a newer job's.
         done=Record(Applied(version, wanted.digest, wanted.names, written), None, record.busy_until),
-        unsuppress=is_record and record.suppressed,
+        # Who was forgotten has no record here, and a suppression at Customer.io.
+        unsuppress=is_record and (record.suppressed or wanted.restore),
         vanished=tuple(sorted(record.names.difference(wanted.names))) if is_record else (),
         consent=wanted.consent if wanted.force else dict(wanted.consent.items() - _known(record).items()),
     )

@@ -22,6 +22,8 @@ from ..topology import BELL_SUFFIX, BULK_SUFFIX, DEAD_LETTER_SUFFIX, RETRY_SUFFI
 
 # Kinds of jobs whose every outcome is published: people get messages by them. Of the others a share is.
 _ALWAYS_PUBLISHED = frozenset({"send", "broadcast"})
+# Kinds of messages about one person. A broadcast is about many, and Customer.io leaves the suppressed ones out.
+_ABOUT_PEOPLE = frozenset({"identify", "track", "send", "sync", "events"})
 
 
 def push_endpoint(
@@ -52,6 +54,13 @@ def topic_endpoint(
     """The endpoint for messages of one kind, with the lanes and dead letters of their topic."""
     topic = topology().topics[kind]
     log = Telemetry(settings.function, kind, settings.project)
+    if kind in _ABOUT_PEOPLE:
+        # The webhook, whose endpoint is none of these, uses neither.
+        from ..ledger import open_ledger  # noqa: PLC0415
+        from .unless_forgotten import DELIBERATE, UnlessForgotten  # noqa: PLC0415
+
+        deliberate = DELIBERATE if kind == "sync" else frozenset[str]()
+        handle = UnlessForgotten(handle, open_ledger(settings.ledger), settings.project, deliberate)
     retry_lane = None
     if "retry" in topic.lanes:
         retry_topic = dead_letter_topic.removesuffix(DEAD_LETTER_SUFFIX) + RETRY_SUFFIX

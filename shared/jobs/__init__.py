@@ -17,13 +17,13 @@ from .broadcast import Broadcast, BroadcastTrigger
 from .identify_schema import IDENTIFY_FORMS
 from .operation import TrackOperation
 from .send import CHANNELS, SEND_FORMS, Channel, SendRequest
-from .sync import DeletedUser, User, UserDeleted, UserRecord
+from .sync import DeletedUser, ForgottenUser, User, UserDeleted, UserForgotten, UserRecord
 from .track import TRACK_ACTIONS, TRACK_FORMS
 from .ulid import is_ulid, job_ulid, new_ulid
 
 Kind = Literal["identify", "track", "send", "broadcast", "sync"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Job = TrackOperation | SendRequest | BroadcastTrigger | UserRecord | UserDeleted
+Job = TrackOperation | SendRequest | BroadcastTrigger | UserRecord | UserDeleted | UserForgotten
 
 # Forms of each topic's messages, from which schemas and documentation are generated.
 SCHEMAS: dict[str, list[type[msgspec.Struct]]] = {
@@ -31,7 +31,7 @@ SCHEMAS: dict[str, list[type[msgspec.Struct]]] = {
     "track": list(TRACK_FORMS.values()),
     "send": list(SEND_FORMS.values()),
     "broadcast": [Broadcast],
-    "sync": [User, DeletedUser],
+    "sync": [User, DeletedUser, ForgottenUser],
 }
 
 # Words that name a job's type or action and say nothing about anybody.
@@ -54,7 +54,9 @@ def parse(kind: Literal["send"], data: bytes, attributes: JobAttributes = ...) -
 @overload
 def parse(kind: Literal["broadcast"], data: bytes, attributes: JobAttributes = ...) -> BroadcastTrigger: ...
 @overload
-def parse(kind: Literal["sync"], data: bytes, attributes: JobAttributes = ...) -> UserRecord | UserDeleted: ...
+def parse(
+    kind: Literal["sync"], data: bytes, attributes: JobAttributes = ...
+) -> UserRecord | UserDeleted | UserForgotten: ...
 @overload
 def parse(kind: str, data: bytes, attributes: JobAttributes = ...) -> Job: ...
 def parse(kind: str, data: bytes, attributes: JobAttributes = _NO_ATTRIBUTES) -> Job:
@@ -98,6 +100,7 @@ __all__ = [
     "SendRequest",
     "TrackOperation",
     "UserDeleted",
+    "UserForgotten",
     "UserRecord",
     "is_ulid",
     "job_ulid",

@@ -4,7 +4,10 @@ from typing import Any
 
 import msgspec
 
+from ..forgetting import person_key
 from .checks import check_item_size
+
+__all__ = ["TrackOperation", "person_key"]
 
 
 class TrackOperation(msgspec.Struct, frozen=True):
@@ -41,8 +44,3 @@ class TrackOperation(msgspec.Struct, frozen=True):
             body["id"] = event_id
         check_item_size(body, len(msgspec.json.encode(body)))
         return msgspec.structs.replace(self, body=body)
-
-
-def person_key(name: str, value: str) -> str:
-    """Key of a person by one identifier. Customer.io ignores case in email addresses, so the key is in lower case."""
-    return f"{name}:{value.lower() if name == 'email' else value}"

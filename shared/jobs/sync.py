@@ -1,4 +1,4 @@
-"""The sync topic: the application's own user record, or the word that the user is gone."""
+"""The sync topic: the application's own user record, or the word that the user is gone or to be forgotten."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from .checks import (
 from .fields import ID, Email
 
 # Fields that steer the sync and do not become attributes of the person.
-_STEERING_FIELDS = frozenset({"id", "preferences", "deleted", "updated_at", "force", "restore"})
+_STEERING_FIELDS = frozenset({"id", "preferences", "deleted", "updated_at", "force", "restore", "forget"})
 
 UpdatedAt = Annotated[
     int | float | str,
@@ -75,7 +75,7 @@ class User(msgspec.Struct, kw_only=True):
     ) = None
     updated_at: UpdatedAt | None = None
     force: Force = False
-    restore: Annotated[bool, Meta(description="bring the id back although it was deleted")] = False
+    restore: Annotated[bool, Meta(description="bring the id back although it was deleted or forgotten")] = False
 
 
 class DeletedUser(msgspec.Struct, kw_only=True):
@@ -85,6 +85,14 @@ class DeletedUser(msgspec.Struct, kw_only=True):
     deleted: Annotated[bool, Meta(description="true")]
     updated_at: UpdatedAt | None = None
     force: Force = False
+
+
+class ForgottenUser(msgspec.Struct, kw_only=True):
+    """The user is to be forgotten: suppressed and deleted at Customer.io, and no waiting job brings them back."""
+
+    id: ID
+    forget: Annotated[bool, Meta(description="true")]
+    email: Annotated[Email, Meta(description="the user's address, by which other jobs may name them")] | None = None
 
 
 class UserRecord(msgspec.Struct, frozen=True):
@@ -122,7 +130,21 @@ class UserDeleted(msgspec.Struct, frozen=True):
     force: bool = False
 
 
-def parse(data: bytes, _: JobAttributes) -> UserRecord | UserDeleted:
+class UserForgotten(msgspec.Struct, frozen=True):
+    """A user whom nothing here may know any more.
+
+    Args:
+        subject: The user's key, e.g. ``id:42``.
+        id: The user's id as text.
+        email: The user's address; empty if the job does not say.
+    """
+
+    subject: str
+    id: str
+    email: str = ""
+
+
+def parse(data: bytes, _: JobAttributes) -> UserRecord | UserDeleted | UserForgotten:
     """Check a sync job.
 
     Raises:
@@ -130,6 +152,8 @@ def parse(data: bytes, _: JobAttributes) -> UserRecord | UserDeleted:
     """
     check_data_size(data, limits.MAX_TRACK_DATA_BYTES)
     body = read_object(data)
+    if body.get("forget") is not None and (forgotten := check_form(body, ForgottenUser)).forget:
+        return _forgotten(body, forgotten)
     if body.get("deleted") is not None and (gone := check_form(body, DeletedUser)).deleted:
         identifier = _id(body)
         return UserDeleted(f"id:{identifier}", identifier, _updated_at(gone.updated_at), gone.force)
@@ -155,6 +179,13 @@ def parse(data: bytes, _: JobAttributes) -> UserRecord | UserDeleted:
         force=user.force,
         restore=user.restore,
     )
+
+
+def _forgotten(body: Body, user: ForgottenUser) -> UserForgotten:
+    identifier = _id(body)
+    if user.email is not None:
+        check_email(user.email, "email")
+    return UserForgotten(f"id:{identifier}", identifier, user.email or "")
 
 
 def _id(body: Body) -> str:

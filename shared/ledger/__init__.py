@@ -1,4 +1,4 @@
-"""Who may do what once, and what was done: Firestore in the cloud, SQLite on one machine."""
+"""Who may do what once, what was done, and who is forgotten: Firestore in the cloud, SQLite on one machine."""
 
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from .protocol import (
     Token,
 )
 from .sqlite import SQLiteLedger
+from .tombstones import TOMBSTONE_RETENTION, Tombstone, Tombstones
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RETENTION",
+    "TOMBSTONE_RETENTION",
     "AlreadyDone",
     "Busy",
     "Claimed",
@@ -33,6 +35,8 @@ __all__ = [
     "ProfileStates",
     "SQLiteLedger",
     "Token",
+    "Tombstone",
+    "Tombstones",
     "open_ledger",
 ]
 

@@ -5,9 +5,10 @@ https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1#precon
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 from typing import Any
 
 from google.api_core.exceptions import (
@@ -21,7 +22,7 @@ from google.api_core.exceptions import (
 )
 from google.api_core.retry import AsyncRetry, if_exception_type
 from google.auth.exceptions import GoogleAuthError
-from google.cloud.firestore import AsyncClient
+from google.cloud.firestore import AsyncClient, FieldFilter, Query
 
 from .. import deadlines
 from .protocol import (
@@ -38,7 +39,10 @@ from .protocol import (
     decide,
     hashed,
 )
+from .tombstones import TOMBSTONE_RETENTION, Tombstone
 
+# Firestore takes 500 writes in one commit: https://cloud.google.com/firestore/quotas
+_MAX_WRITES = 500
 # The client's own policy goes on for a minute, and each of its attempts for as long as the timeout.
 _RETRY = AsyncRetry(
     if_exception_type(Aborted, ServiceUnavailable),
@@ -52,13 +56,17 @@ _OTHERWISE = (AlreadyExists, FailedPrecondition, NotFound)
 
 
 class FirestoreLedger:
-    """A ``Ledger`` and ``ProfileStates`` in Firestore. The TTL policy is to be on ``expires_at`` of ``collection``.
+    """A ``Ledger``, ``ProfileStates`` and ``Tombstones`` in Firestore.
+
+    The TTL policies are to be on ``expires_at`` of ``collection`` and of ``tombstones``.
 
     Args:
         client: A client, or a function that makes it at the first call, within the event loop that uses it.
         collection: Collection of the claims.
         now: Clock; given by tests.
-        profiles: collection of the users' states, which do not expire.
+        profiles: Collection of the users' states, which do not expire.
+        tombstones: Collection of the tombstones.
+        receipts: Collection of the receipts, which do not expire.
     """
 
     def __init__(
@@ -68,11 +76,15 @@ class FirestoreLedger:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         profiles: str = "profiles",
+        tombstones: str = "tombstones",
+        receipts: str = "receipts",
     ) -> None:
         self._given = client
         self._collection = collection
         self._now = now
         self._profiles = profiles
+        self._tombstones = tombstones
+        self._receipts = receipts
 
     async def claim(self, key: str, fingerprint: str, lease_seconds: float) -> Claimed | AlreadyDone | Busy | Conflict:
         name, identity = hashed(key), uuid.uuid4().hex
@@ -151,10 +163,97 @@ class FirestoreLedger:
                     return None
             return ProfileState(text, written.update_time)
 
+    async def bury(self, person: str, marks: Iterable[str], forgotten_at: datetime) -> None:
+        now = self._now()
+        fields = {
+            "person": person,
+            "forgotten_at": forgotten_at,
+            "written_at": now,
+            "expires_at": now + TOMBSTONE_RETENTION,
+        }
+        async with _bounded():
+            for some in batched(marks, _MAX_WRITES, strict=False):
+                batch = self._client.batch()
+                for mark in some:
+                    batch.set(self._document(self._tombstones, mark), fields)
+                await batch.commit(**_LIMITS)
+
+    async def written_since(self, moment: datetime | None, limit: int) -> Sequence[tuple[str, datetime]]:
+        query = (
+            self._client.collection(self._tombstones).order_by("written_at", direction=Query.DESCENDING).limit(limit)
+        )
+        if moment is not None:
+            query = query.where(filter=FieldFilter("written_at", ">=", moment))
+        async with _bounded():
+            # Firestore deletes what has expired within a day.
+            return [(found.id, _instant(found.get("written_at"))) async for found in _stream(query)]
+
+    async def find(self, mark: str) -> Tombstone | None:
+        async with _bounded():
+            found = await self._document(self._tombstones, mark).get(**_LIMITS)
+        if not found.exists or _instant(found.get("expires_at")) <= self._now():
+            return None
+        return Tombstone(str(found.get("person")), _instant(found.get("forgotten_at")))
+
+    async def restore(self, person: str) -> None:
+        query = self._client.collection(self._tombstones).where(filter=FieldFilter("person", "==", person))
+        async with _bounded():
+            await self._delete([found.reference async for found in _stream(query)])
+
+    async def keep_receipt(self, person: str, text: str) -> None:
+        async with _bounded():
+            document = self._document(self._receipts, person)
+            await document.set({"receipt": text, "kept_at": self._now()}, **_LIMITS)
+
+    async def receipts(self) -> Sequence[str]:
+        query = self._client.collection(self._receipts).order_by("kept_at")
+        async with _bounded():
+            return [str(found.get("receipt")) async for found in _stream(query)]
+
+    async def receipt(self, person: str) -> str | None:
+        async with _bounded():
+            found = await self._document(self._receipts, person).get(**_LIMITS)
+        return str(found.get("receipt")) if found.exists else None
+
+    async def erase(self, claims: Sequence[str], states: Sequence[str], *, dry_run: bool = False) -> tuple[int, int]:
+        counts = []
+        for collection, keys in ((self._collection, claims), (self._profiles, states)):
+            found = []
+            for some in batched(keys, _MAX_WRITES, strict=False):
+                documents = [self._document(collection, key) for key in some]
+                async with _bounded():
+                    read = [each async for each in self._client.get_all(documents, field_paths=["token"], **_LIMITS)]
+                    existing = [each.reference for each in read if each.exists]
+                    if not dry_run:
+                        await self._delete(existing)
+                found += existing
+            counts.append(len(found))
+        return counts[0], counts[1]
+
+    async def _delete(self, documents: Sequence[Any]) -> None:
+        for some in batched(documents, _MAX_WRITES, strict=False):
+            batch = self._client.batch()
+            for document in some:
+                batch.delete(document)
+            await batch.commit(**_LIMITS)
+
     def _document(self, collection: str, name: str) -> Any:
+        return self._client.collection(collection).document(name)
+
+    @property
+    def _client(self) -> AsyncClient:
         if not isinstance(self._given, AsyncClient):
             self._given = self._given()
-        return self._given.collection(collection).document(name)
+        return self._given
+
+
+def _stream(query: Any) -> AsyncIterator[Any]:
+    found: AsyncIterator[Any] = query.stream(**_LIMITS)
+    return found
+
+
+def _instant(value: Any) -> datetime:
+    return datetime.fromtimestamp(value.timestamp(), UTC)
 
 
 async def _write(document: Any, fields: dict[str, object], found: Any) -> Any:

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -28,11 +28,12 @@ from .protocol import (
     decide,
     hashed,
 )
+from .tombstones import TOMBSTONE_RETENTION, Tombstone
 
 _CLAIMS_BETWEEN_SWEEPS = 10_000
 # NORMAL: a crash of a process loses nothing, a power cut may lose the last moments; a disk flush for each claim would
-# cost two thirds of the throughput.
-_SETTINGS = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+# cost two thirds of the throughput. What is deleted is overwritten: a deletion may be somebody's wish.
+_SETTINGS = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON;"
 # `profiles` held states without versions, which a file of version 0.1 may have.
 _TABLES = """
 BEGIN IMMEDIATE;
@@ -44,6 +45,12 @@ CREATE INDEX IF NOT EXISTS claims_by_expiry ON claims (expires_at);
 CREATE TABLE IF NOT EXISTS profile_states (
     key TEXT PRIMARY KEY, state TEXT NOT NULL, token TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tombstones (
+    mark TEXT PRIMARY KEY, person TEXT NOT NULL, forgotten_at REAL NOT NULL, written_at REAL NOT NULL,
+    expires_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS tombstones_by_time ON tombstones (written_at);
+CREATE TABLE IF NOT EXISTS receipts (person TEXT PRIMARY KEY, receipt TEXT NOT NULL);
 DROP TABLE IF EXISTS profiles;
 COMMIT;
 """
@@ -58,7 +65,7 @@ class _Step[T]:
 
 
 class SQLiteLedger:
-    """A ``Ledger`` and ``ProfileStates`` in a file.
+    """A ``Ledger``, ``ProfileStates`` and ``Tombstones`` in a file.
 
     Args:
         path: Path of the file. It is created if missing; its directory is not.
@@ -114,6 +121,65 @@ class SQLiteLedger:
             values = (text, token, hashed(key), previous.token)
         is_written = await self._run(lambda db: db.execute(statement, values).rowcount == 1)
         return ProfileState(text, token) if is_written else None
+
+    async def bury(self, person: str, marks: Iterable[str], forgotten_at: datetime) -> None:
+        now = self._now()
+        expires_at = (now + TOMBSTONE_RETENTION).timestamp()
+        rows = [(mark, person, forgotten_at.timestamp(), now.timestamp(), expires_at) for mark in marks]
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM tombstones WHERE expires_at < ?", (now.timestamp(),))
+            db.executemany("INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?)", rows)
+
+        await self._run(write)
+
+    async def written_since(self, moment: datetime | None, limit: int) -> Sequence[tuple[str, datetime]]:
+        query = (
+            "SELECT mark, written_at FROM tombstones WHERE written_at >= ? AND expires_at > ? "
+            "ORDER BY written_at DESC LIMIT ?"
+        )
+        values = (moment.timestamp() if moment else 0.0, self._now().timestamp(), limit)
+        rows = await self._run(lambda db: db.execute(query, values).fetchall())
+        return [(mark, datetime.fromtimestamp(written_at, UTC)) for mark, written_at in rows]
+
+    async def find(self, mark: str) -> Tombstone | None:
+        query, values = (
+            "SELECT person, forgotten_at FROM tombstones WHERE mark = ? AND expires_at > ?",
+            (mark, self._now().timestamp()),
+        )
+        row = await self._run(lambda db: db.execute(query, values).fetchone())
+        return None if row is None else Tombstone(row[0], datetime.fromtimestamp(row[1], UTC))
+
+    async def restore(self, person: str) -> None:
+        await self._run(lambda db: db.execute("DELETE FROM tombstones WHERE person = ?", (person,)).close())
+
+    async def keep_receipt(self, person: str, text: str) -> None:
+        statement = "INSERT INTO receipts VALUES (?, ?) ON CONFLICT (person) DO UPDATE SET receipt = excluded.receipt"
+        await self._run(lambda db: db.execute(statement, (person, text)).close())
+
+    async def receipts(self) -> Sequence[str]:
+        rows = await self._run(lambda db: db.execute("SELECT receipt FROM receipts ORDER BY rowid").fetchall())
+        return [text for (text,) in rows]
+
+    async def receipt(self, person: str) -> str | None:
+        query = "SELECT receipt FROM receipts WHERE person = ?"
+        row = await self._run(lambda db: db.execute(query, (person,)).fetchone())
+        return None if row is None else str(row[0])
+
+    async def erase(self, claims: Sequence[str], states: Sequence[str], *, dry_run: bool = False) -> tuple[int, int]:
+        def count_or_delete(db: sqlite3.Connection) -> tuple[int, int]:
+            counts = [
+                _erase(db, table, keys, dry_run) for table, keys in (("claims", claims), ("profile_states", states))
+            ]
+            return counts[0], counts[1]
+
+        erased = await self._run(count_or_delete)
+        if not dry_run:
+            # Deleted rows are overwritten in the file. The log beside it still has them until it is truncated.
+            truncate = "PRAGMA wal_checkpoint(TRUNCATE)"
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, lambda: self._open().execute(truncate).close())
+        return erased
 
     def close(self) -> None:
         """Close the file; for tests and tools, a function's process just ends."""
@@ -219,3 +285,14 @@ def _read(db: sqlite3.Connection, key: str) -> Record | None:
     with closing(db.execute(query, (key,))) as rows:
         row = rows.fetchone()
     return None if row is None else Record(row[0], row[1], datetime.fromtimestamp(row[2], UTC), row[3], row[4])
+
+
+def _erase(db: sqlite3.Connection, table: str, keys: Sequence[str], dry_run: bool) -> int:
+    count = 0
+    for key in keys:
+        # The table is a word of ours.
+        if dry_run:
+            count += db.execute(f"SELECT COUNT(*) FROM {table} WHERE key = ?", (key,)).fetchone()[0]  # noqa: S608
+        else:
+            count += db.execute(f"DELETE FROM {table} WHERE key = ?", (key,)).rowcount  # noqa: S608
+    return count

@@ -75,5 +75,22 @@ class Publisher(PeopleMethods, ObjectMethods, EventMethods, SendMethods):
         return self._publish("sync", user, options)
 
     def user_deleted(self, id: str | int, *, options: JobOptions | None = None) -> JobFuture:  # noqa: A002
-        """Have Customer.io forget a user: suppressed, then deleted."""
+        """Suppress and delete a user at Customer.io. ``forget_user`` deletes what is stored here, too."""
         return self._publish("sync", {"id": id, "deleted": True}, options)
+
+    def forget_user(
+        self,
+        id: str | int,  # noqa: A002
+        *,
+        email: str | None = None,
+        options: JobOptions | None = None,
+    ) -> JobFuture:
+        """Forget a user: at Customer.io, and here, where no job that still waits brings them back.
+
+        Args:
+            id: The user's id.
+            email: The user's address, by which jobs that wait may name them.
+            options: The job's options.
+        """
+        named = {} if email is None else {"email": email}
+        return self._publish("sync", {"id": id, "forget": True, **named}, options)

@@ -162,6 +162,38 @@ run "nobody_is_written_to_outside_prod" {
   }
 }
 
+run "nobody_may_delete_unless_named" {
+  command = plan
+
+  assert {
+    condition     = length(module.warehouse.erasers) == 0
+    error_message = "somebody may delete rows without being named"
+  }
+}
+
+run "privacy_officers_may_delete" {
+  command = plan
+
+  variables {
+    privacy_officers = ["group:privacy@company.test"]
+  }
+
+  assert {
+    condition     = length(module.warehouse.erasers) == 2
+    error_message = "a privacy officer may delete rows of both tables"
+  }
+}
+
+run "privacy_officers_with_mistakes" {
+  command = plan
+
+  variables {
+    privacy_officers = ["allUsers"]
+  }
+
+  expect_failures = [var.privacy_officers]
+}
+
 run "prod_writes_to_everybody" {
   command = plan
 

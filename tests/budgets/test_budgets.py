@@ -37,14 +37,14 @@ _MODULES = {
 _GOOGLE = frozenset({"google.cloud.pubsub_v1", "google.cloud.secretmanager", "google.api_core", "grpc", "requests"})
 _LEDGERS = frozenset({"google.cloud.firestore", "shared.ledger", "sqlite3"})
 _NEVER = {
-    "identify": {*_GOOGLE, *_LEDGERS, "google.cloud.bigquery", "httpx", "shared.customerio.app"},
-    "track": {*_GOOGLE, *_LEDGERS, "google.cloud.bigquery", "httpx", "shared.customerio.app"},
+    "identify": {*_GOOGLE, "google.cloud.firestore", "google.cloud.bigquery", "httpx", "shared.customerio.app"},
+    "track": {*_GOOGLE, "google.cloud.firestore", "google.cloud.bigquery", "httpx", "shared.customerio.app"},
     "sync": {*_GOOGLE, "google.cloud.firestore", "google.cloud.bigquery", "httpx", "shared.customerio.app"},
     "send": {*_GOOGLE, "google.cloud.firestore", "google.cloud.bigquery", "httpx", "shared.customerio.track"},
     "send with outcomes": {"google.cloud.firestore", "google.cloud.bigquery", "httpx", "shared.customerio.track"},
     "broadcast": {*_GOOGLE, "google.cloud.firestore", "google.cloud.bigquery", "httpx", "shared.customerio.track"},
     "webhook": {*_LEDGERS, "google.cloud.bigquery", "aiohttp", "httpx", "shared.jobs"},
-    "archive": {*_GOOGLE, *_LEDGERS, "google.cloud.bigquery", "aiohttp", "httpx", "shared.jobs"},
+    "archive": {*_GOOGLE, "google.cloud.firestore", "google.cloud.bigquery", "aiohttp", "httpx", "shared.jobs"},
 }
 # Python functions that a push enters, beside those that it enters in an empty function.
 _CALLS = {"identify": 1.8, "track": 1.8, "sync": 2.8, "send": 4.8}

@@ -21,6 +21,7 @@ from shared.attributes import sanitize
 from shared.customerio.signature import sign
 from shared.handlers.archive import Archive
 from shared.handlers.broadcast import Broadcast
+from shared.handlers.forgetting import Forgetting
 from shared.handlers.idempotency import Idempotency
 from shared.handlers.identify import Identify
 from shared.handlers.send import Send
@@ -151,7 +152,11 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Any:
             TriggerReport(around, around, Lifetime()),
             RecipientPolicy(everybody=True),
         ),
-        "sync": Sync(UserSync(around, ledger), workspace("http://here", EnvironmentSecret("site"))),
+        "sync": Sync(
+            UserSync(around, ledger),
+            workspace("http://here", EnvironmentSecret("site")),
+            Forgetting(around, ledger, "project"),
+        ),
         "events": Archive(around),
     }
     made = {kind: PushEndpoint(handle, around, Telemetry(kind, kind, "p")) for kind, handle in handlers.items()}

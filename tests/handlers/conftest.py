@@ -11,6 +11,7 @@ from shared.customerio.app import AppAPI
 from shared.customerio.http import BasicCredentials, BearerCredentials
 from shared.customerio.track import TrackAPI
 from shared.handlers.broadcast import Broadcast
+from shared.handlers.forgetting import Forgetting
 from shared.handlers.idempotency import Idempotency
 from shared.handlers.identify import Identify
 from shared.handlers.send import Send
@@ -18,6 +19,7 @@ from shared.handlers.sync import Sync
 from shared.handlers.track import Track
 from shared.handlers.track_wiring import workspace
 from shared.handlers.trigger_report import TriggerReport
+from shared.handlers.unless_forgotten import DELIBERATE, UnlessForgotten
 from shared.handlers.user_sync import UserSync
 from shared.ledger import SQLiteLedger
 from shared.lifetime import Lifetime
@@ -93,6 +95,7 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
         site_id: str = "site",
         outcomes: OutcomePublisher | None = None,
         drain: Drain | None = None,
+        unless_forgotten: bool = False,
     ) -> Function:
         key = secret or EnvironmentSecret("key")
 
@@ -118,13 +121,17 @@ def function(around: Around, connect: Connect, topic: TopicPublisher, retry_topi
                 RecipientPolicy(everybody=True),
             ),
             "sync": lambda: Sync(
-                UserSync(track(), around.ledger),
+                UserSync(api := track(), around.ledger),
                 workspace(url or around.upstream.url, EnvironmentSecret(site_id)),
+                Forgetting(api, around.ledger, PROJECT),
             ),
         }
         telemetry = Telemetry(kind, kind, PROJECT)
+        handle = handle or handlers[kind]()
+        if unless_forgotten:
+            handle = UnlessForgotten(handle, around.ledger, PROJECT, DELIBERATE if kind == "sync" else frozenset())
         endpoint = PushEndpoint(
-            handle or handlers[kind](),
+            handle,
             DeadLetterTopic(topic, kind),
             telemetry,
             retry_lane=None if topology().topics[kind].ordered else RetryTopic(retry_topic),

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 from shared.customerio.errors import UnknownOutcomeError
 from shared.customerio.track import TrackAPI
+from shared.handlers.forgetting import Forgetting
 from shared.handlers.profile import Version
 from shared.handlers.sync import Sync
 from shared.handlers.user_sync import UserSync
@@ -167,7 +168,10 @@ class World:
 
     async def run(self, *, max_steps: int = 400) -> None:
         """Choose among what can happen until every job is acknowledged and every late call has arrived."""
-        sync = Sync(UserSync(cast("TrackAPI", self), self, now=lambda: self._clock), self._workspace)
+        track = cast("TrackAPI", self)
+        # No job of these worlds forgets or restores anybody.
+        forgetting = Forgetting(track, cast("Any", None), "project")
+        sync = Sync(UserSync(track, self, now=lambda: self._clock), self._workspace, forgetting)
         try:
             for _ in range(max_steps):
                 options = self._options(sync)

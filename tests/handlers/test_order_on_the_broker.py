@@ -48,6 +48,7 @@ async def test_a_job_that_waits_holds_back_its_own_person_and_a_late_delete_eras
         "PUBSUB_EMULATOR_HOST": hurried.host,
         "DEAD_LETTER_TOPIC": f"projects/{hurried.project}/topics/{topic.dead_letter_name}",
         "CONTROL_TOPIC": f"projects/{hurried.project}/topics/cio-control",
+        "LEDGER": f"sqlite:{tmp_path / 'ledger.sqlite'}",
         "CUSTOMERIO_REGION": "eu",
         "CUSTOMERIO_TRACK_URL": upstream.url,
         "CUSTOMERIO_SITE_ID": "site",

@@ -125,7 +125,7 @@ INSERTED = {
         ("from .identify_schema import IDENTIFY_FORMS\n", "from .note import Note\n"),
         ('Kind = Literal["identify", ', '"note", '),
         ('kind: Literal["identify", ', '"note", '),
-        ('"sync": [User, DeletedUser],\n', '    "note": [Note],\n'),
+        ('"sync": [User, DeletedUser, ForgottenUser],\n', '    "note": [Note],\n'),
         ('"sync": sync.parse,\n', '    "note": note.parse,\n'),
     ],
     "shared/publisher/people.py": [

@@ -13,6 +13,7 @@ MAX_HANDLER_LINES = 60
 # In shared/handlers beside the handlers: what several of them use, and the webhook, which is no job's handler.
 NO_HANDLERS = {
     "__init__",
+    "forgetting",
     "idempotency",
     "operations",
     "outcomes",
@@ -22,6 +23,7 @@ NO_HANDLERS = {
     "rows",
     "signing_keys",
     "trigger_report",
+    "unless_forgotten",
     "user_operations",
     "user_sync",
     "webhook",

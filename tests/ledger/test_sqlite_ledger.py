@@ -197,7 +197,7 @@ async def test_a_file_of_the_first_version_is_opened_and_its_states_without_vers
         assert await ledger.remember("person", "text", None) is not None
     with closing(sqlite3.connect(path)) as new:
         tables = {name for (name,) in new.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert tables == {"claims", "profile_states"}
+    assert tables == {"claims", "profile_states", "tombstones", "receipts"}
 
 
 async def test_it_is_opened_by_its_path(path: Path) -> None:

@@ -120,12 +120,13 @@ async def test_where_all_is_well_every_line_is_ok_and_no_key_is_shown(
             )
     with closing(bigquery.client(bigquery_server, machine.project)) as client:
         await asyncio.to_thread(bigquery.create_tables, client, "all_is_well")
-    await asyncio.to_thread(Path(".local").mkdir)
+    # As a stack leaves it.
+    await asyncio.to_thread(lambda: Path(".local", "data").mkdir(parents=True))
     watch = machine.watch("cio-events")
     result = await asyncio.to_thread(ops, "doctor", "--region", "eu", "--webhook-url", webhook.url)
     assert {line.split()[0] for line in result.stdout.splitlines()} == {"ok"}, result.stdout
     assert result.exit_code == 0
-    assert "32 ok, 0 failed, 0 skipped" in result.stderr
+    assert "33 ok, 0 failed, 0 skipped" in result.stderr
     for key in ("CUSTOMERIO_TRACK_API_KEY", "CUSTOMERIO_APP_API_KEY", "CUSTOMERIO_WEBHOOK_SIGNING_KEY"):
         assert environment[key] not in result.output
     (event,) = await asyncio.to_thread(watch, 1)
@@ -152,7 +153,7 @@ def test_json_has_each_finding_and_their_count(ops: Ops) -> None:
     assert result.exit_code == 1
     assert {each["verdict"] for each in told["findings"]} == {"ok", "failed", "skipped"}
     assert sum(told[verdict] for verdict in ("ok", "failed", "skipped")) == len(told["findings"])
-    assert {"check": "ledger .local/ledger.sqlite", "verdict": "skipped"}.items() <= next(
+    assert {"check": "ledger .local/data/ledger.sqlite", "verdict": "skipped"}.items() <= next(
         each for each in told["findings"] if each["check"].startswith("ledger")
     ).items()
 
@@ -400,6 +401,7 @@ async def test_the_functions_log_no_warning_about_the_doctor(machine: Machine, b
         "GOOGLE_CLOUD_PROJECT": machine.project,
         "PUBSUB_EMULATOR_HOST": broker.host,
         "DEAD_LETTER_TOPIC": f"projects/{machine.project}/topics/cio-track-dead-letter",
+        "LEDGER": f"sqlite:{tmp_path / 'ledger.sqlite'}",
         "CONTROL_TOPIC": f"projects/{machine.project}/topics/cio-control",
         "CUSTOMERIO_REGION": "us",
         "CUSTOMERIO_SITE_ID": "site",

@@ -213,6 +213,13 @@ def published(call: Call) -> RecordedJob:
             {"id": 42, "preferences": {"marketing": False}},
         ),
         (lambda p: p.user_deleted("42"), "cio-sync", "id:42", {"id": "42", "deleted": True}),
+        (lambda p: p.forget_user(42), "cio-sync", "id:42", {"id": 42, "forget": True}),
+        (
+            lambda p: p.forget_user("42", email="ada@example.com"),
+            "cio-sync",
+            "id:42",
+            {"id": "42", "forget": True, "email": "ada@example.com"},
+        ),
     ],
 )
 def test_a_call_is_one_message(call: Call, topic: str, key: str, body: dict[str, Any]) -> None:
@@ -245,6 +252,8 @@ def test_a_call_is_one_message(call: Call, topic: str, key: str, body: dict[str,
         (lambda p: p.broadcast(12, ids=["42"], emails=["ada@example.com"]), "ids"),
         (lambda p: p.sync_user({"email": "ada@example.com"}), "id"),
         (lambda p: p.user_deleted(""), "id"),
+        (lambda p: p.forget_user(""), "id"),
+        (lambda p: p.forget_user("42", email="nobody"), "email"),
     ],
 )
 def test_a_job_that_can_never_succeed_is_refused_and_not_published(call: Call, field: str) -> None:

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -114,7 +115,7 @@ async def test_an_unavailable_warehouse_is_for_later() -> None:
     )
 
 
-def environment(emulator: Emulator, dataset: str, pubsub_address: str) -> dict[str, str]:
+def environment(emulator: Emulator, dataset: str, pubsub_address: str, ledger: Path) -> dict[str, str]:
     return {
         "GOOGLE_CLOUD_PROJECT": PROJECT,
         "BIGQUERY_EMULATOR_HOST": emulator.host,
@@ -122,6 +123,7 @@ def environment(emulator: Emulator, dataset: str, pubsub_address: str) -> dict[s
         "DEAD_LETTER_TOPIC": f"projects/{PROJECT}/topics/cio-events-dead-letter",
         "OUTCOMES_DEAD_LETTER_TOPIC": f"projects/{PROJECT}/topics/cio-outcomes-dead-letter",
         "PUBSUB_EMULATOR_HOST": pubsub_address,
+        "LEDGER": f"sqlite:{ledger}",
     }
 
 
@@ -130,7 +132,8 @@ async def archive(
     emulator: Emulator, dataset: str, pubsub_server: FakePubSub, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[RunningFunction]:
     log = tmp_path_factory.mktemp("archive") / "log"
-    async with running_function("archive", environment(emulator, dataset, pubsub_server.address), log) as function:
+    settings = environment(emulator, dataset, pubsub_server.address, log.with_name("ledger.sqlite"))
+    async with running_function("archive", settings, log) as function:
         yield function
 
 

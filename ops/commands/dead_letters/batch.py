@@ -1,7 +1,7 @@
 """The dead letters of one or all kinds: leased, filtered, and given back at the end."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +10,6 @@ from ops import clients, console
 from ops.backlog import LocalBroker
 from ops.commands.dead_letters.dead_letter import DeadLetter, read_dead_letter
 from ops.commands.dead_letters.leases import LeasedMessages
-from ops.commands.dead_letters.selection import Selection
 from ops.target import Target
 from shared.topology import topology
 
@@ -64,14 +63,14 @@ class Batch:
 
 @contextmanager
 def open_batch(
-    target: Target, kinds: Sequence[str], selection: Selection, *, wait: float, limit: int
+    target: Target, kinds: Sequence[str], selection: Container[DeadLetter], *, wait: float, limit: int
 ) -> Iterator[Batch]:
     """Lease every dead letter. What was not acknowledged is given back, also after an error or Ctrl-C.
 
     Args:
         target: Where to read.
         kinds: Kinds of jobs.
-        selection: The filters.
+        selection: The filters; tells whether a dead letter matches.
         wait: Seconds without a message after which a subscription counts as read to its end.
         limit: Most dead letters to lease per kind.
     """

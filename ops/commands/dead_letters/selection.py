@@ -33,9 +33,10 @@ class Selection:
     person: str | None = None
     job_ids: frozenset[str] = field(default_factory=frozenset)
 
-    def __contains__(self, letter: DeadLetter) -> bool:
+    def __contains__(self, letter: object) -> bool:
         return (
-            (not self.reasons or letter.reason in self.reasons)
+            isinstance(letter, DeadLetter)
+            and (not self.reasons or letter.reason in self.reasons)
             and (not self.classes or letter.error_class in self.classes)
             and (self.since is None or letter.arrived_at >= self.since)
             and (self.before is None or letter.arrived_at < self.before)

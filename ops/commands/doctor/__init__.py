@@ -11,6 +11,7 @@ import typer
 from ops import console
 from ops.commands.doctor.customerio import check_customerio
 from ops.commands.doctor.finding import Finding, failed, ok, skipped
+from ops.commands.doctor.forgetting import check_forgetting
 from ops.commands.doctor.keys import read_keys
 from ops.commands.doctor.ledger import check_ledger
 from ops.commands.doctor.pubsub import check_pubsub
@@ -93,6 +94,7 @@ def _findings(target: Target) -> Iterator[Finding]:
         iter([check_recipients(target)]),
         _reached("Pub/Sub", check_pubsub(target)),
         _reached("ledger", check_ledger(target)),
+        _reached("forget", check_forgetting(target)),
         iter([check_disk(target)] if target.is_local else []),
         _reached("BigQuery", check_warehouse(target)),
         check_webhook(target, keys),

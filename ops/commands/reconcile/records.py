@@ -13,7 +13,7 @@ from ops.commands.reconcile import values
 from ops.jobs import persons
 from ops.rows import Row
 from shared.handlers.user_operations import forced_attributes
-from shared.jobs import InvalidJob, UserDeleted, UserRecord, parse
+from shared.jobs import InvalidJob, UserDeleted, UserForgotten, UserRecord, parse
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ def _write_refused(row: Row, people: BinaryIO, found: Records) -> None:
         _write(people, line=row.number, id=identifier, state="refused")
 
 
-def _write_person(line: int, data: bytes, user: UserRecord | UserDeleted, people: BinaryIO) -> None:
+def _write_person(line: int, data: bytes, user: UserRecord | UserDeleted | UserForgotten, people: BinaryIO) -> None:
     state, email = "deleted", None
     if isinstance(user, UserRecord):
         state = "suppressed" if user.wants_nothing else "present"
@@ -75,7 +75,7 @@ def _write_person(line: int, data: bytes, user: UserRecord | UserDeleted, people
         id=user.id,
         state=state,
         email=email.lower() if isinstance(email, str) else None,
-        version=user.updated_at,
+        version=None if isinstance(user, UserForgotten) else user.updated_at,
         data=data.decode(),
     )
 

@@ -44,7 +44,8 @@ resource "google_firestore_field" "unindexed" {
   index_config {}
 }
 
-# These functions may read and write entries of this database, and of no other in the project.
+# These functions, and whom the company names to delete what is stored of a person, may read and write entries of this database, and of no
+# other in the project.
 resource "google_project_iam_member" "writers" {
   for_each = var.writers
 

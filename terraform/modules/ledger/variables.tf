@@ -12,7 +12,7 @@ variable "database" {
 variable "expiring" {
   description = "Collections whose entries expire, and the field that says when: those of shared/ledger."
   type        = map(string)
-  default     = { ledger = "expires_at" }
+  default     = { ledger = "expires_at", tombstones = "expires_at" }
   nullable    = false
 }
 
@@ -55,6 +55,8 @@ variable "unindexed" {
     { collection = "ledger", field = "unknowns" },
     { collection = "profiles", field = "state" },
     { collection = "profiles", field = "token" },
+    { collection = "receipts", field = "receipt" },
+    { collection = "tombstones", field = "forgotten_at" },
   ]
 }
 

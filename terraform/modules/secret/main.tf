@@ -70,7 +70,7 @@ resource "google_secret_manager_secret" "this" {
   }
 }
 
-# These functions may read the value, and no person and no other function.
+# These functions may read the value, and no other function; of persons only those whom the company names to delete what is stored of a person.
 resource "google_secret_manager_secret_iam_member" "readers" {
   for_each = var.readers
 

@@ -190,6 +190,24 @@ resource "google_bigquery_table_iam_member" "writers" {
   member     = each.value.member
 }
 
+locals {
+  eraser_of_table = merge([
+    for table in keys(local.tables) : { for name, member in var.erasers : "${name}-${table}" => { table = table, member = member } }
+  ]...)
+}
+
+# Whom the company names may delete the rows about a person. BigQuery has no role that only deletes, so these may also read
+# and change rows of these tables, and of no other.
+resource "google_bigquery_table_iam_member" "erasers" {
+  for_each = local.eraser_of_table
+
+  project    = var.project_id
+  dataset_id = google_bigquery_dataset.this.dataset_id
+  table_id   = google_bigquery_table.this[each.value.table].table_id
+  role       = "roles/bigquery.dataEditor"
+  member     = each.value.member
+}
+
 # Analysts may read every table and view of the dataset, personal data included. The right to run queries is theirs from elsewhere.
 resource "google_bigquery_dataset_iam_member" "analysts" {
   for_each = var.analysts

@@ -8,3 +8,8 @@ output "views" {
   description = "Names of the views that analysts start from."
   value       = keys(local.views)
 }
+
+output "erasers" {
+  description = "Who may delete rows about a person, by member and table."
+  value       = { for key, grant in google_bigquery_table_iam_member.erasers : key => grant.member }
+}

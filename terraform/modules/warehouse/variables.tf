@@ -18,6 +18,13 @@ variable "dataset_id" {
   nullable    = false
 }
 
+variable "erasers" {
+  description = "Who may delete rows about a person: IAM members by a name of yours."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "expiry_days" {
   description = "Days after which a day's events are dropped; left out, they are kept."
   type        = number
