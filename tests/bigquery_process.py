@@ -1,6 +1,7 @@
 """BigQuery on one machine, as a process that all tests of a worker share."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,8 @@ from local import bigquery
 from tests.function_process import ROOT, accepts_connections, free_port
 
 PROJECT = "demo-project"
+# For names of datasets. Kept here: a conftest.py that is imported is loaded twice, and would count twice.
+numbers = itertools.count()
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -1,4 +1,3 @@
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -6,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local import bigquery
-from tests.bigquery_process import PROJECT
+from tests.bigquery_process import PROJECT, numbers
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client
@@ -28,12 +27,9 @@ def emulator(bigquery_server: str) -> Iterator[Emulator]:
     client.close()  # type: ignore[no-untyped-call]
 
 
-_numbers = itertools.count()
-
-
 @pytest.fixture(scope="module")
 def dataset(emulator: Emulator) -> str:
     """A dataset of the module's own, with the tables and views of Terraform."""
-    name = f"customerio_{next(_numbers)}"
+    name = f"customerio_{next(numbers)}"
     bigquery.create_tables(emulator.client, name)
     return name
