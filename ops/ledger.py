@@ -6,7 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ops.errors import OperatorError
+from google.auth.exceptions import GoogleAuthError
+
+from ops.errors import OperatorError, sentence
 from ops.target import Target
 from shared.ledger import LedgerError, SQLiteLedger, Tombstones
 
@@ -50,6 +52,8 @@ class LedgerStore:
             if "PermissionDenied" in str(error):
                 advice = "you may not use it: Terraform's variable `privacy_officers` grants it"
             raise OperatorError(f"{self._target.ledger}: {error}; {advice}.") from None
+        except GoogleAuthError as error:
+            raise OperatorError(sentence(error)) from None
 
 
 def _opened(target: Target) -> Tombstones:

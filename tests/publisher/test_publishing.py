@@ -218,5 +218,5 @@ def test_an_application_gets_none_of_the_functions_parts_with_it() -> None:
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
     ours = {name.split(".")[1] for name in loaded if name.startswith("shared.")}
-    assert ours == {"attributes", "deadlines", "errors", "jobs", "outcome", "publisher", "topology"}
+    assert ours == {"attributes", "deadlines", "errors", "forgetting", "jobs", "outcome", "publisher", "topology"}
     assert loaded.isdisjoint({"aiohttp", "functions_framework", "httpx", "starlette"})
